@@ -1,0 +1,1 @@
+"""What is compared: the frozen analysis data set, with its ledger of exclusions."""

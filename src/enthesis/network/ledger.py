@@ -1,0 +1,78 @@
+"""The ledger: every row that was left out or changed on the way from evidence to network, with the rule that did it.
+
+PRISMA counts and the answer to "why is study X missing?" come from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One row, or one arm, or one study, and what happened to it.
+
+    Parameters
+    ----------
+    action : {"excluded", "changed", "note"}
+        `excluded`: not in the network; `changed`: in it after a stated operation; `note`: said for the reader.
+    rule : str
+        Short name of the rule, for example `week outside 12 to 16`.
+    reason : str
+        The sentence for the reader.
+    study, arm : str
+        Names; empty where the entry is not about one.
+    rows : tuple of str
+        The evidence rows concerned.
+    """
+
+    action: Literal["excluded", "changed", "note"]
+    rule: str
+    reason: str
+    study: str = ""
+    arm: str = ""
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A sequence of entries.
+
+    Examples
+    --------
+    >>> ledger = Ledger((Entry(action="excluded", rule="one arm", reason="A single arm gives no contrast.", study="S1"),))
+    >>> len(ledger.excluded)
+    1
+    """
+
+    entries: tuple[Entry, ...] = ()
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __add__(self, more: Ledger | tuple[Entry, ...] | list[Entry]) -> Ledger:
+        return Ledger(self.entries + tuple(more))
+
+    @property
+    def excluded(self) -> tuple[Entry, ...]:
+        """The entries that took something out."""
+        return tuple(e for e in self.entries if e.action == "excluded")
+
+    def to_records(self) -> list[dict]:
+        """One dictionary per entry, ready for JSON."""
+        return [{**asdict(e), "rows": list(e.rows)} for e in self.entries]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per entry: action, rule, reason, study, arm, rows (joined by "; ")."""
+        import pandas as pd
+
+        columns = ["action", "rule", "reason", "study", "arm", "rows"]
+        return pd.DataFrame([{**asdict(e), "rows": "; ".join(e.rows)} for e in self.entries], columns=columns)
