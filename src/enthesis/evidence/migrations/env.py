@@ -1,0 +1,8 @@
+"""Run by Alembic: upgrade over the connection that the store has open."""
+
+from alembic import context
+
+from enthesis.evidence.migrations import VERSION_TABLE
+
+context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)
+context.run_migrations()

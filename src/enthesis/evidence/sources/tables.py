@@ -1,0 +1,411 @@
+"""A folder of CSV tables becomes facts: all of them or none, and none is lost.
+
+Tables of the dictionary are checked cell by cell and matched to the store by natural key: an equal row is unchanged, a
+changed row supersedes, a row that is gone from the file is reported (and withdrawn only when asked). Rows that share a
+natural key are kept beside each other. Unknown columns and unknown tables are kept as they are, and said so. A
+correction or judgement that a person recorded in the store stands until the file's own row changes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from enthesis.errors import DataError, UsageError
+from enthesis.evidence.facts import Fact, NewRow
+from enthesis.evidence.rows import TABLES, Table
+from enthesis.evidence.snapshot import Snapshot
+from enthesis.evidence.sources.csvfile import Sheet, read_csv
+from enthesis.evidence.store import Store, Writer
+
+EXTRACTOR = "enthesis.evidence.sources.tables"
+
+#: A folder of evidence has a dozen tables; more files than this is another kind of folder.
+MAX_FILES = 200
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A cell for which a row cannot be stored."""
+
+    file: str
+    row: int
+    column: str
+    value: str
+    reason: str
+    fix: str
+
+    def error(self) -> DataError:
+        """As an error whose text names the cell."""
+        return DataError(
+            self.reason,
+            file=self.file,
+            row=self.row,
+            column=self.column or None,
+            value=self.value or None,
+            fix=self.fix,
+        )
+
+    def __str__(self) -> str:
+        return str(self.error())
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What became of the rows of one table: read = stored + unchanged + superseded + rejected rows."""
+
+    name: str
+    read: int = 0
+    stored: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: tuple[Rejection, ...] = ()
+    missing: tuple[int, ...] = ()
+    withdrawn: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rejected_rows(self) -> int:
+        """How many rows have at least one rejected cell."""
+        return len({item.row for item in self.rejected})
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did, table by table.
+
+    Attributes
+    ----------
+    tables : tuple of TableReport
+    snapshot : Snapshot
+        The state of the store afterwards.
+    notes : tuple of str
+        What a reader should know about references between tables and about files that are not tables.
+    """
+
+    tables: tuple[TableReport, ...]
+    snapshot: Snapshot
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rejected(self) -> tuple[Rejection, ...]:
+        """Every rejected cell."""
+        return tuple(item for report in self.tables for item in report.rejected)
+
+    def total(self, what: str) -> int:
+        """The sum over tables of read, stored, unchanged, superseded, rejected_rows or withdrawn."""
+        return sum(getattr(report, what) for report in self.tables)
+
+    def to_dict(self) -> dict[str, object]:
+        """As plain values for JSON."""
+        tables = [{**asdict(report), "rejected_rows": report.rejected_rows} for report in self.tables]
+        names = ("read", "stored", "unchanged", "superseded", "rejected_rows", "withdrawn")
+        return {
+            "tables": tables,
+            "total": {name: self.total(name) for name in names},
+            "snapshot": self.snapshot.to_dict(),
+            "notes": list(self.notes),
+        }
+
+
+class RowsRejected(DataError):
+    """Rows that cannot be stored, so nothing was; `report` lists every cell.
+
+    The text names the first cell and how many more there are.
+    """
+
+    def __init__(self, report: LoadReport) -> None:
+        first, more = report.rejected[0], len(report.rejected) - 1
+        rest = f" {more} more cell{'s' if more > 1 else ''} cannot be stored either." if more else ""
+        super().__init__(
+            first.reason,
+            file=first.file,
+            row=first.row,
+            column=first.column or None,
+            value=first.value or None,
+            fix=f"{first.fix}{rest} Nothing was stored.",
+        )
+        self.report = report
+
+
+@dataclass
+class _Reading:
+    """A table as read from its file: good rows and rejected cells."""
+
+    name: str
+    sheet: Sheet
+    rows: list[NewRow] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def load_tables(
+    store: Store,
+    folder: str | Path,
+    *,
+    extractor: str = EXTRACTOR,
+    partial: bool = False,
+    withdraw_missing: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> LoadReport:
+    """Load every CSV table of a folder and its subfolders into a store, in one transaction.
+
+    Parameters
+    ----------
+    store : Store
+    folder : str or Path
+        Holds `studies.csv`, `outcomes.csv`, ...; tables that the dictionary does not know are kept as they are, under
+        `subfolder/name`.
+    extractor : str
+        Who or what took the rows out of their sources.
+    partial : bool
+        Store the good rows although others are rejected. Without it, a rejected row stops the load: nothing is stored.
+    withdraw_missing : bool
+        Withdraw the rows of the store that came from a file and are no longer in it.
+    progress : callable, optional
+        Called with (table, tables done, tables in all).
+
+    Returns
+    -------
+    LoadReport
+
+    Raises
+    ------
+    RowsRejected
+        When a row cannot be stored and `partial` is false.
+    DataError
+        When a file cannot be read as a table at all.
+    StoreError
+        When the store cannot be written.
+
+    Examples
+    --------
+    >>> from enthesis.evidence import Store, bundled_folder
+    >>> with Store.open(":memory:") as store:
+    ...     first = load_tables(store, bundled_folder())
+    ...     again = load_tables(store, bundled_folder())
+    >>> first.total("read") == first.total("stored"), again.total("unchanged") == first.total("read")
+    (True, True)
+    """
+    root = Path(folder)
+    paths, notes = _files(root)
+    readings = []
+    for done, (name, path) in enumerate(paths):
+        if progress:
+            progress(name, done, len(paths))
+        readings.append(_read(name, path, path.relative_to(root).as_posix()))
+    if not partial and any(reading.rejected for reading in readings):
+        reports = tuple(_report(reading) for reading in readings)
+        raise RowsRejected(LoadReport(reports, store.snapshot(), tuple(notes)))
+    with store.writing(extractor=extractor) as writer:
+        reports = tuple(_store(writer, reading, withdraw_missing) for reading in readings)
+        notes += _dangling(writer, readings)
+    if progress:
+        progress("", len(paths), len(paths))
+    return LoadReport(reports, store.snapshot(), tuple(notes))
+
+
+# Files
+
+
+def _files(root: Path) -> tuple[list[tuple[str, Path]], list[str]]:
+    if not root.is_dir():
+        what = "is a file; name the folder that holds the tables" if root.exists() else "does not exist"
+        raise UsageError(f"The folder {root} {what}.")
+    found, notes = {}, []
+    for path in sorted(
+        [*root.iterdir(), *(inner for sub in sorted(root.iterdir()) if sub.is_dir() for inner in sub.iterdir())]
+    ):
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        name = path.relative_to(root).as_posix()
+        if path.suffix.lower() != ".csv":
+            if path.suffix.lower() in {".xlsx", ".xls", ".tsv", ".txt"}:
+                notes.append(f"{name} is not a CSV file and was not read.")
+            continue
+        if not path.is_file() or path.is_symlink():
+            notes.append(f"{name} is not a regular file and was not read.")
+            continue
+        found[name[: -len(path.suffix)]] = path
+    if len(found) > MAX_FILES:
+        raise UsageError(
+            f"{root} holds {len(found)} CSV files; the limit is {MAX_FILES}. Name the folder with the tables."
+        )
+    if not found:
+        raise UsageError(
+            f"{root} holds no CSV file. Tables of evidence: {', '.join(f'{name}.csv' for name in TABLES)}."
+        )
+    order = [name for name in TABLES if name in found] + [name for name in found if name not in TABLES]
+    return [(name, found[name]) for name in order], notes
+
+
+def _read(name: str, path: Path, file: str) -> _Reading:
+    try:
+        sheet = read_csv(path, file)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", file=file) from None
+    reading = _Reading(name, sheet)
+    spec = TABLES.get(name)
+    header = _columns(spec, sheet, reading) if spec else sheet.header
+    if spec is None and "/" not in name:
+        close = get_close_matches(name, TABLES, n=1, cutoff=0.8)
+        hint = f" Is it meant to be {close[0]}.csv?" if close else ""
+        reading.notes.append(f"{file} is not a table of the dictionary; its rows are kept as they are.{hint}")
+    for number, cells in sheet.rows:
+        if len(cells) != len(header) and any(cells[len(header) :] or [len(cells) < len(header)]):
+            reading.rejected.append(_ragged(file, number, len(cells), len(header)))
+            continue
+        row = NewRow(name, dict(zip(header, cells)), file=file, file_row=number)
+        problems = spec.problems(row.cells) if spec else ()
+        if problems:
+            reading.rejected += [Rejection(file, number, p.column, p.value, p.reason, p.fix) for p in problems]
+        else:
+            reading.rows.append(row)
+    return reading
+
+
+def _columns(spec: Table, sheet: Sheet, reading: _Reading) -> tuple[str, ...]:
+    by_fold = {column.casefold(): column for column in spec.columns}
+    header = tuple(by_fold.get(column.casefold(), column) for column in sheet.header)
+    for column in spec.required:
+        if column not in header:
+            close = get_close_matches(column, [name for name in header if name not in spec.columns], n=1)
+            hint = f" Rename the column {close[0]!r}?" if close else ""
+            raise DataError(
+                f"has no column {column!r}",
+                file=sheet.name,
+                row=1,
+                fix=f"The table {spec.name} needs: {', '.join(spec.required)}.{hint}",
+            )
+    extra = [column for column in header if column not in spec.columns]
+    if extra:
+        reading.notes.append(f"{sheet.name}: columns that the dictionary does not know are kept: {', '.join(extra)}.")
+    return header
+
+
+def _ragged(file: str, row: int, cells: int, columns: int) -> Rejection:
+    return Rejection(
+        file, row, "", "", f"has {cells} cells, the header has {columns}",
+        "Put a cell that holds a comma into quotation marks, and write a comma for every empty cell.",
+    )  # fmt: skip
+
+
+# Facts
+
+
+def _report(reading: _Reading) -> TableReport:
+    return TableReport(
+        reading.name, read=len(reading.sheet.rows), rejected=tuple(reading.rejected), notes=tuple(reading.notes)
+    )
+
+
+def _store(writer: Writer, reading: _Reading, withdraw_missing: bool) -> TableReport:
+    document = writer.put_bytes(reading.sheet.content, name=reading.sheet.name)
+    plan = _plan(writer.chains(reading.name), reading.rows)
+    for row, tip, ordinal in sorted(plan.changed, key=lambda item: item[0].file_row):
+        if tip is None:
+            writer.append(row, ordinal=ordinal, document=document)
+        else:
+            why = "the row is in the file again" if tip.withdrawn else "the row changed in the file"
+            writer.supersede(tip, row, reason=why, document=document)
+    missing = tuple(fact.id for fact in plan.missing)
+    if withdraw_missing:
+        for fact in plan.missing:
+            writer.withdraw(fact, reason="the row is no longer in the file", file=reading.sheet.name)
+    report = _report(reading)
+    notes = list(report.notes)
+    if missing and not withdraw_missing:
+        notes.append(f"{len(missing)} stored rows are not in {reading.sheet.name}; they are kept.")
+    new = sum(tip is None or tip.withdrawn for _, tip, _ in plan.changed)
+    return replace(
+        report,
+        stored=new,
+        superseded=len(plan.changed) - new,
+        unchanged=plan.unchanged,
+        missing=missing,
+        withdrawn=len(missing) if withdraw_missing else 0,
+        notes=tuple(notes),
+    )
+
+
+@dataclass
+class _Plan:
+    """Which rows are new or changed (with the fact they replace, or their ordinal), and which facts are missing."""
+
+    changed: list[tuple[NewRow, Fact | None, int]] = field(default_factory=list)
+    missing: list[Fact] = field(default_factory=list)
+    unchanged: int = 0
+
+
+def _plan(chains: dict[str, list[list[Fact]]], rows: Iterable[NewRow]) -> _Plan:
+    """Match rows to chains of facts, within each natural key: equal rows first, then changed ones in order."""
+    plan = _Plan()
+    incoming: dict[str, list[NewRow]] = defaultdict(list)
+    for row in rows:
+        incoming[row.key].append(row)
+    for key in chains.keys() - incoming.keys():
+        plan.missing += [chain[-1] for chain in chains[key] if _from_file(chain[-1])]
+    for key, group in incoming.items():
+        open_chains = list(chains.get(key, ()))
+        left = []
+        for row in sorted(group, key=lambda row: row.content_hash):
+            equal = next((chain for chain in open_chains if _file_says(chain) == row.content_hash), None)
+            if equal is None:
+                left.append(row)
+            else:
+                open_chains.remove(equal)
+                plan.unchanged += 1
+        free = max((chain[-1].ordinal for chain in chains.get(key, ())), default=0)
+        open_chains.sort(key=lambda chain: (chain[-1].withdrawn, chain[-1].ordinal))
+        for position, row in enumerate(left):
+            if position < len(open_chains):
+                plan.changed.append((row, open_chains[position][-1], 0))
+            else:
+                free += 1
+                plan.changed.append((row, None, free))
+        plan.missing += [chain[-1] for chain in open_chains[len(left) :] if _from_file(chain[-1])]
+    plan.missing.sort(key=lambda fact: fact.id)
+    return plan
+
+
+def _from_file(fact: Fact) -> bool:
+    return bool(fact.file) and not fact.withdrawn
+
+
+def _file_says(chain: list[Fact]) -> str | None:
+    """The content that the file last gave for this chain, whatever a person recorded since."""
+    last = next((fact for fact in reversed(chain) if fact.file), None)
+    return None if last is None or last.withdrawn else last.content_hash
+
+
+def _dangling(writer: Writer, readings: list[_Reading]) -> list[str]:
+    """Notes on rows that point to a source, study or arm that no table describes."""
+    rows = {reading.name: reading.rows for reading in readings}
+
+    def known(name: str, *columns: str) -> set[tuple[str, ...]]:
+        cells = [fact.cells() for fact in writer.current(name)] if name not in rows else [r.cells for r in rows[name]]
+        return {tuple(cell.get(column, "") for column in columns) for cell in cells}
+
+    sources, studies, arms = (
+        known("sources", "source_id"),
+        known("studies", "study_id"),
+        known("arms", "study_id", "arm_id"),
+    )
+    notes = []
+    for name in (name for name in rows if name in TABLES):
+        for row in rows[name]:
+            cells, where = row.cells, f"{row.file}, row {row.file_row}"
+            for source in filter(None, (part.strip() for part in cells.get("source_id", "").split(";"))):
+                if (source,) not in sources:
+                    notes.append(f"{where}: the source {source!r} is not in sources.csv.")
+            study = cells.get("study_id", "")
+            if study and name != "studies" and (study,) not in studies:
+                notes.append(f"{where}: the study {study!r} is not in studies.csv.")
+            for column in ("arm_id", "comparator_arm_id"):
+                arm = cells.get(column, "")
+                if arm and study and name != "arms" and (study, arm) not in arms:
+                    notes.append(f"{where}: the arm {arm!r} of {study} is not in arms.csv.")
+    return notes
