@@ -6,6 +6,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+from enthesis.evidence.database import default_place
 from enthesis.evidence.rows import TABLES
 from enthesis.evidence.snapshot import Changes, Snapshot, changes
 from enthesis.evidence.sources.tables import LoadReport, Rejection, RowsRejected, TableReport, load_tables
@@ -25,6 +26,7 @@ __all__ = [
     "bundled_evidence",
     "bundled_folder",
     "changes",
+    "default_place",
     "load_tables",
 ]
 

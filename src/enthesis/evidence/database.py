@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,19 @@ from enthesis.evidence import migrations
 
 MEMORY = ":memory:"
 _TABLES = ("facts", "snapshots", "raw_documents")
+
+
+def default_place() -> str:
+    """The user's own store: ENTHESIS_STORE (a file or a URL), else a file in the platform's folder for user data."""
+    if os.environ.get("ENTHESIS_STORE"):
+        return os.environ["ENTHESIS_STORE"]
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Application Support"
+    else:
+        folder = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return str(folder / "enthesis" / "evidence.sqlite")
 
 
 class Database:

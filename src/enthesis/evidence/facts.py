@@ -14,6 +14,8 @@ from functools import cached_property
 
 from enthesis.evidence.rows import TABLES, identity
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -105,13 +107,13 @@ class NewRow:
         spec = TABLES.get(self.table)
         known = frozenset(spec.columns) if spec else frozenset()
         kept = {column: text for column, text in self.cells.items() if text or column not in known}
-        return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+        return _encode(kept)
 
 
 def cells_hash(table: str, cells: Mapping[str, str]) -> str:
     """The hash of a row: neither the order of the columns nor empty cells matter."""
     filled = sorted(item for item in cells.items() if item[1])
-    return hashlib.sha256(json.dumps([table, filled], ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_encode([table, filled]).encode()).hexdigest()
 
 
 def short_id(prefix: str, key: str, ordinal: int) -> str:
