@@ -40,7 +40,7 @@ class ArmCounts:
     treatment: Ints
     r: Floats
     n: Floats
-    rows: tuple[str, ...] = field(default=())
+    rows: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class ArmMeans:
     se: Floats
     sd: Floats
     n: Floats
-    rows: tuple[str, ...] = field(default=())
+    rows: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class ArmRates:
     treatment: Ints
     r: Floats
     E: Floats
-    rows: tuple[str, ...] = field(default=())
+    rows: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class Contrasts:
     y: Floats
     se: Floats
     se_comparator: Floats
-    rows: tuple[str, ...] = field(default=())
+    rows: tuple[str, ...] = field(default=(), compare=False)
 
 
 ArmBlock = ArmCounts | ArmMeans | ArmRates

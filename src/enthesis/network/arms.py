@@ -1,0 +1,365 @@
+"""Rows of arms: from the cells of a table to blocks of counts, means or rates.
+
+Every number given is checked, also in arms that cannot be used in the end. An arm with missing numbers, and a study
+left with one arm, go to the ledger. A treatment listed twice in a study is one arm typed twice when the numbers
+agree, and is refused; in tables with one row per comparison the same arm stands in several rows, and is taken once;
+counts and rates of two groups of different size on one treatment are added up, and the ledger says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enthesis.errors import DataError
+from enthesis.network.blocks import ArmBlock, ArmCounts, ArmMeans, ArmRates
+from enthesis.network.cells import Names, Numbers, natural_order
+from enthesis.network.layouts import Layout
+from enthesis.network.ledger import Entry
+from enthesis.network.measures import SMD, Measure
+from enthesis.network.reading import Sheet
+
+Floats = NDArray[np.float64]
+
+#: a dose of 0 is placebo, whatever the agent of the row (MBNMAdose)
+_PLACEBO = "placebo"
+#: columns that tell repeated rows of an arm apart: such rows are not groups of patients that could be added up
+_DISTINGUISHES = frozenset(
+    ["time", "week", "weeks", "day", "days", "month", "months", "year", "visit", "timepoint", "followup", "outcome",
+     "endpoint", "scale", "instrument", "subgroup", "stratum", "population", "analysis", "table", "measure", "dose",
+     "freq", "regimen"]
+)  # fmt: skip
+
+
+@dataclass
+class ArmRows:
+    """Arms as they stand in the table, in no order yet; one entry of each list or array per arm."""
+
+    sheet: Sheet
+    study: list[str]
+    treatment: list[str]
+    position: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    values: dict[str, Floats]
+    layout: Layout
+
+    def take(self, keep: NDArray[np.int64]) -> ArmRows:
+        """The arms at the given places."""
+        return ArmRows(
+            self.sheet, [self.study[i] for i in keep], [self.treatment[i] for i in keep], self.position[keep],
+            self.slot[keep], {role: v[keep] for role, v in self.values.items()}, self.layout,
+        )  # fmt: skip
+
+    def label(self, i: int) -> str:
+        """The evidence row of an arm, for provenance."""
+        return f"{self.sheet.file}:row {self.sheet.lines[self.position[i]]}"
+
+    def header(self, role: str, i: int) -> str:
+        """The column in which an arm's number stands."""
+        slot = int(self.slot[i])
+        return self.layout.header(role, slot) or self.layout.header(role) or role
+
+    def error(self, what: str, i: int, role: str, fix: str, value: object = None) -> DataError:
+        """A DataError that names the arm's cell."""
+        header = self.header(role, i)
+        if value is None:
+            value = self.sheet.cells(header)[self.position[i]]
+        of = f" (study {self.study[i]!r}, treatment {self.treatment[i]!r})"
+        return self.sheet.error(what + of, int(self.position[i]), header, value, fix)
+
+
+def read_arms(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, ledger: list[Entry]) -> ArmRows:
+    """The arms of a table, checked, without those that lack numbers.
+
+    Parameters
+    ----------
+    sheet, layout, read
+        The table, how it is laid out, and its reader of numbers.
+    measure : Measure
+    ledger : list of Entry
+        Gets an entry for each arm that is left out.
+
+    Returns
+    -------
+    ArmRows
+    """
+    names = Names(sheet, "study"), Names(sheet, "treatment")
+    rows = _across(sheet, layout, read, names, ledger) if layout.slots else _per_row(sheet, layout, read, names)
+    ledger += [*names[0].notes(), *names[1].notes()]
+    if layout.numbers == "counts":
+        _check_counts(rows)
+    elif layout.numbers == "rates":
+        _check_rates(rows)
+    else:
+        _check_means(rows, measure, ledger)
+    return _complete(rows, ledger)
+
+
+def _per_row(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Names]) -> ArmRows:
+    study = names[0](layout.header("study"))
+    if layout.header("treatment"):
+        treatment = names[1](layout.header("treatment"))
+    else:
+        treatment = _agent_and_dose(sheet, layout, read, names[1])
+    for kind, found in (("study", study), ("treatment", treatment)):
+        if "" in found:
+            i = found.index("")
+            raise sheet.error(f"the {kind} has no name", i, layout.header(kind) or layout.header("agent"), "",
+                              f"Name the {kind} of this row.")  # fmt: skip
+    values = {r: read(h) for (r, _), h in layout.columns.items() if r not in ("study", "treatment", "agent", "dose")}
+    return ArmRows(sheet, study, treatment, np.arange(len(sheet)), np.zeros(len(sheet), int), values, layout)
+
+
+def _agent_and_dose(sheet: Sheet, layout: Layout, read: Numbers, names: Names) -> list[str]:
+    agents = names(layout.header("agent"))
+    if layout.header("dose") is None:
+        return agents
+    doses = read(layout.header("dose"))
+    out = []
+    for i, (agent, dose) in enumerate(zip(agents, doses, strict=True)):
+        if not np.isfinite(dose) or dose < 0:
+            raise sheet.error("a dose must be a number of 0 or more", i, layout.header("dose"),
+                              sheet.cells(layout.header("dose"))[i], "Give the dose, 0 for placebo.")  # fmt: skip
+        out.append((_PLACEBO if dose == 0 else f"{agent} {dose:g}") if agent else "")
+    return out
+
+
+def _across(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Names], ledger: list[Entry]) -> ArmRows:
+    study = names[0](layout.header("study"))
+    if "" in study:
+        raise sheet.error("the study has no name", study.index(""), layout.header("study"), "", "Name the study.")
+    roles = sorted({r for r, slot in layout.columns if slot and r != "treatment"})
+    count = read(layout.header("arms")) if layout.header("arms") else np.full(len(sheet), np.inf)
+    parts: dict[str, list] = {"study": [], "treatment": [], "position": [], "slot": [], **{r: [] for r in roles}}
+    for slot in layout.slots:
+        numbers = {r: read(h) if (h := layout.header(r, slot)) else np.full(len(sheet), np.nan) for r in roles}
+        header = layout.header("treatment", slot)
+        arm = names[1](header) if header else [("treatment", "control")[slot - 1]] * len(sheet)
+        given = np.any([np.isfinite(v) for v in numbers.values()], axis=0)
+        named = np.array([bool(t) for t in arm])
+        nameless = np.flatnonzero(given & ~named & (slot <= count))
+        if len(nameless):
+            i = int(nameless[0])
+            raise sheet.error(
+                f"arm {slot} has numbers and no treatment", i, header, "", "Name the treatment of this arm."
+            )
+        use = np.flatnonzero((named if header else given) & (slot <= count))
+        parts["study"] += [study[i] for i in use]
+        parts["treatment"] += [arm[i] for i in use]
+        parts["position"].append(use)
+        parts["slot"].append(np.full(len(use), slot))
+        for role in roles:
+            parts[role].append(numbers[role][use])
+    if not layout.header("treatment", 1):
+        ledger.append(Entry(action="note", rule="arms without names",
+                            reason="The table does not name its treatments; its first arms are called 'treatment', "
+                                   "its second 'control'."))  # fmt: skip
+    return ArmRows(
+        sheet, parts["study"], parts["treatment"], np.concatenate(parts["position"]), np.concatenate(parts["slot"]),
+        {r: np.concatenate(parts[r]) for r in roles}, layout,
+    )  # fmt: skip
+
+
+def _demand(rows: ArmRows, role: str, ok: NDArray[np.bool_], what: str, fix: str) -> None:
+    """Raise at the first arm whose number is given and not ok."""
+    bad = np.flatnonzero(np.isfinite(rows.values[role]) & ~ok)
+    if len(bad):
+        raise rows.error(what, int(bad[np.argmin(rows.position[bad])]), role, fix)
+
+
+def _check_events(rows: ArmRows, role: str = "events") -> None:
+    r = rows.values[role]
+    _demand(rows, role, r >= 0, "a number of events cannot be negative", "Give the number of patients with the event.")
+    given = r[np.isfinite(r)]
+    whole = given == np.round(given)
+    if not whole.all():
+        as_share = np.all(given <= 1)
+        what = "is not a whole number of patients; it looks like a " + ("proportion" if as_share else "percentage")
+        fix = f"Give the number of patients with the event ({'proportion' if as_share else 'percent / 100'} times n, rounded)."
+        _demand(rows, role, r == np.round(r), what, fix)
+
+
+def _check_counts(rows: ArmRows) -> None:
+    values = rows.values
+    _check_events(rows)
+    if "nonevents" in values:
+        _check_events(rows, "nonevents")
+        if "n" not in values:
+            values["n"] = values["events"] + values["nonevents"]
+        values.pop("nonevents")
+    n, r = values["n"], values["events"]
+    if ("n", 0) in rows.layout.columns or any(role == "n" for role, _ in rows.layout.columns):
+        _demand(rows, "n", n > 0, "the number of patients must be above 0",
+                "Give the number analysed, or leave the arm's cells empty when it was not reported.")  # fmt: skip
+        _demand(
+            rows, "n", n == np.round(n), "is not a whole number of patients", "Give the number of patients analysed."
+        )
+    bad = np.flatnonzero(r > n)
+    if len(bad):
+        i = int(bad[np.argmin(rows.position[bad])])
+        raise rows.error(
+            f"more events than patients: {r[i]:g} of {n[i]:g}", i, "events",
+            "Check both cells; if the events are a percentage, give the number of patients.",
+        )  # fmt: skip
+
+
+def _check_rates(rows: ArmRows) -> None:
+    _check_events(rows)
+    _demand(rows, "time_at_risk", rows.values["time_at_risk"] > 0, "time at risk must be above 0",
+            "Give the time at risk of the arm (patients times follow-up), in one unit in all rows.")  # fmt: skip
+
+
+def _check_means(rows: ArmRows, measure: Measure, ledger: list[Entry]) -> None:
+    values, size = rows.values, len(rows.study)
+    for role, word in (("se", "a standard error"), ("sd", "a standard deviation")):
+        if role in values:
+            _demand(rows, role, values[role] >= 0, f"{word} cannot be negative", "Check the sign.")
+            _demand(rows, role, values[role] > 0, f"{word} must be above 0",
+                    "Give its value, or leave the cell empty when it was not reported.")  # fmt: skip
+    if "n" in values:
+        _demand(rows, "n", values["n"] > 0, "the number of patients must be above 0",
+                "Give the number analysed, or leave the cell empty.")  # fmt: skip
+    missing = np.full(size, np.nan)
+    for role in ("se", "sd", "n"):
+        values.setdefault(role, missing.copy())
+    with np.errstate(invalid="ignore"):
+        values["se"] = np.where(np.isfinite(values["se"]), values["se"], values["sd"] / np.sqrt(values["n"]))
+        from_se = ~np.isfinite(values["sd"]) & np.isfinite(values["se"]) & np.isfinite(values["n"])
+        if measure is SMD and from_se.any():
+            values["sd"] = np.where(from_se, values["se"] * np.sqrt(values["n"]), values["sd"])
+            ledger.append(Entry(action="changed", rule="standard deviation from standard error",
+                                reason=f"For {from_se.sum()} arms the SD is their SE times the square root of n.",
+                                rows=tuple(rows.label(i) for i in np.flatnonzero(from_se))))  # fmt: skip
+
+
+#: what an arm must have, by kind of numbers, and how to call it
+_NEEDS = {
+    "counts": (("events", "events"), ("n", "n")),
+    "means": (("mean", "mean"), ("se", "standard error (or SD with n)")),
+    "rates": (("events", "events"), ("time_at_risk", "time at risk")),
+}
+
+
+def _complete(rows: ArmRows, ledger: list[Entry]) -> ArmRows:
+    needs = _NEEDS[rows.layout.numbers]
+    ok = np.all([np.isfinite(rows.values[role]) for role, _ in needs], axis=0)
+    for i in np.flatnonzero(~ok):
+        lacking = " and ".join(word for role, word in needs if not np.isfinite(rows.values[role][i]))
+        ledger.append(Entry(action="excluded", rule="numbers not reported", study=rows.study[i], arm=rows.treatment[i],
+                            reason=f"The arm has no {lacking}.", rows=(rows.label(i),)))  # fmt: skip
+    return rows.take(np.flatnonzero(ok))
+
+
+def arm_blocks(
+    rows: ArmRows, sheet: Sheet, numbers: str, ledger: list[Entry]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[ArmBlock, ...]]:
+    """Studies, treatments and the block of arms, in their final order.
+
+    Parameters
+    ----------
+    rows : ArmRows
+    sheet : Sheet
+    numbers : {"counts", "means", "rates"}
+    ledger : list of Entry
+        Gets an entry for each study that is left out and each arm that is added up.
+
+    Returns
+    -------
+    studies, treatments : tuple of str
+    blocks : tuple of one block
+        Empty when nothing is left.
+
+    Raises
+    ------
+    DataError
+        When an arm stands twice in the table.
+    """
+    rows, labels = _one_arm_per_treatment(rows, ledger)
+    arms = Counter(rows.study)
+    single = [i for i, s in enumerate(rows.study) if arms[s] == 1]
+    for i in single:
+        ledger.append(Entry(action="excluded", rule="one arm", study=rows.study[i], arm=rows.treatment[i],
+                            reason="One arm gives no contrast.", rows=labels[i]))  # fmt: skip
+    keep = [i for i, s in enumerate(rows.study) if arms[s] > 1]
+    studies = tuple(natural_order({rows.study[i] for i in keep}))
+    treatments = tuple(natural_order({rows.treatment[i] for i in keep}))
+    if not keep:
+        return studies, treatments, ()
+    at_study, at_treatment = ({name: i for i, name in enumerate(names)} for names in (studies, treatments))
+    study = np.array([at_study[rows.study[i]] for i in keep])
+    treatment = np.array([at_treatment[rows.treatment[i]] for i in keep])
+    order = np.lexsort((treatment, study))
+    take = np.array(keep)[order]
+    v = {role: values[take] for role, values in rows.values.items()}
+    common = {"study": study[order], "treatment": treatment[order], "rows": tuple("; ".join(labels[i]) for i in take)}
+    if numbers == "counts":
+        return studies, treatments, (ArmCounts(r=v["events"], n=v["n"], **common),)
+    if numbers == "rates":
+        return studies, treatments, (ArmRates(r=v["events"], E=v["time_at_risk"], **common),)
+    return studies, treatments, (ArmMeans(y=v["mean"], se=v["se"], sd=v["sd"], n=v["n"], **common),)
+
+
+def _one_arm_per_treatment(rows: ArmRows, ledger: list[Entry]) -> tuple[ArmRows, list[tuple[str, ...]]]:
+    """The arms with each treatment once per study, and the evidence rows of each."""
+    at: dict[tuple[str, str], list[int]] = {}
+    for i, key in enumerate(zip(rows.study, rows.treatment, strict=True)):
+        at.setdefault(key, []).append(i)
+    if len(at) == len(rows.study):
+        return rows, [(rows.label(i),) for i in range(len(rows.study))]
+    treatments_of = Counter(study for study, _ in at)
+    values = {role: v.copy() for role, v in rows.values.items()}
+    keep, labels = [], []
+    for (study, treatment), where in at.items():
+        keep.append(where[0])
+        labels.append(tuple(dict.fromkeys(rows.label(i) for i in where)))
+        if len(where) == 1:
+            continue
+        same = all(np.array_equal(v[where[:1]], v[[i]], equal_nan=True) for v in values.values() for i in where[1:])
+        if rows.layout.slots and same and len({rows.position[i] for i in where}) == len(where):
+            continue  # one row per comparison: the arm stands in each row of its study
+        _refuse_unless_groups(rows, where, same, treatments_of[study])
+        for v in values.values():
+            v[where[0]] = v[where].sum()
+        ledger.append(Entry(action="changed", rule="groups on one treatment added up", study=study, arm=treatment,
+                            reason=f"{len(where)} groups of different size on this treatment were added up to one arm.",
+                            rows=labels[-1]))  # fmt: skip
+    rows = ArmRows(rows.sheet, rows.study, rows.treatment, rows.position, rows.slot, values, rows.layout)
+    return rows.take(np.array(keep)), labels
+
+
+def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatments: int) -> None:
+    """Raise unless repeated rows are, by their numbers, different groups of patients that can be added up."""
+    first, second = where[:2]
+    lines = f"rows {rows.sheet.lines[rows.position[first]]} and {rows.sheet.lines[rows.position[second]]}"
+    told_apart = _differing_column(rows, first, second)
+    if told_apart:
+        what = f"the treatment stands twice in this study ({lines}), told apart by column {told_apart!r}"
+        fix = f"Keep the rows of one value of {told_apart!r}, or make it part of the treatment's name."
+    elif same:
+        what = f"the arm stands twice, with the same numbers ({lines})"
+        fix = "Delete one of the two rows."
+    else:
+        sized = [rows.values[role] for role in ("time_at_risk", "n") if role in rows.values]
+        distinct = any(len({v[i] for i in where}) == len(where) for v in sized)
+        if rows.layout.numbers != "means" and not rows.layout.slots and distinct and n_treatments > 1:
+            return
+        what = f"the treatment stands twice in this study ({lines}), with different numbers"
+        fix = "Keep one row, or give the two arms different names (dose, schedule)."
+    role = "treatment" if rows.layout.header("treatment", int(rows.slot[second])) else "agent"
+    if rows.layout.slots and not rows.layout.header("treatment", 1):
+        role = "study"
+        fix = "Give each study its own name, or keep one of its rows."
+    raise rows.error(what, second, role, fix)
+
+
+def _differing_column(rows: ArmRows, first: int, second: int) -> str | None:
+    used = set(rows.layout.columns.values())
+    for header in rows.sheet.header:
+        if header not in used and "".join(c for c in header.casefold() if c.isalnum()) in _DISTINGUISHES:
+            cells = rows.sheet.cells(header)
+            if cells[rows.position[first]] != cells[rows.position[second]]:
+                return header
+    return None

@@ -1,0 +1,216 @@
+"""A user's own table becomes a network: `from_table`.
+
+The layout is recognised by the names of the columns (`layouts`, `headers`), what was read as what is echoed in
+`network.mapping` and the ledger, and what cannot be used is either refused with the cell and the mend, or left out
+with an entry in the ledger: arms without numbers, studies with one arm. Studies and treatments are sorted by name
+(numbers in names by value), so the order of rows changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from enthesis.errors import DataError, UsageError, unknown_name
+from enthesis.network.arms import arm_blocks, read_arms
+from enthesis.network.blocks import Block, Contrasts
+from enthesis.network.cells import Numbers
+from enthesis.network.contrasts import contrast_block, read_contrasts
+from enthesis.network.headers import EFFECT_NAMES, check_roles, plain, read_headers, unused
+from enthesis.network.layouts import Layout, choose
+from enthesis.network.ledger import Entry, Ledger
+from enthesis.network.measures import EFFECT, IRR, MD, MEASURES, OR, ContinuityCorrection, Measure
+from enthesis.network.measures import measure as named_measure
+from enthesis.network.network import Network, Treatment
+from enthesis.network.reading import Sheet, read_table
+
+#: names that a reference treatment usually has, compared in lower case
+_REFERENCES = re.compile(
+    r"placebo|pbo|plac|control|controls|no (treatment|intervention|contact|therapy|drug|prophylaxis)|usual care|"
+    r"care as usual|standard (care|of care|treatment|therapy)|soc|treatment as usual|tau|wait(ing)?[ -]?list|sham|"
+    r"untreated|unvaccinated|supportive care|best supportive care|observation( only)?|nothing|none|vehicle"
+)
+
+
+def from_table(
+    table: Any,
+    *,
+    measure: str | Measure | None = None,
+    reference: str | None = None,
+    better: Literal["higher", "lower"] | None = None,
+    columns: dict[str, str] | None = None,
+    study: str | None = None,
+    treatment: str | None = None,
+    comparator: str | None = None,
+    events: str | None = None,
+    n: str | None = None,
+    mean: str | None = None,
+    sd: str | None = None,
+    se: str | None = None,
+    time_at_risk: str | None = None,
+    effect: str | None = None,
+    lower: str | None = None,
+    upper: str | None = None,
+    correction: ContinuityCorrection | None = None,
+    title: str = "",
+) -> Network:
+    """A network from a table of studies.
+
+    Parameters
+    ----------
+    table : path, data frame, dictionary of columns, or list of records
+        One row per arm (events and n; mean with sd and n, or se; events and time at risk), one row per study with
+        numbered columns (`t1, r1, n1, t2, ...`), or one row per contrast (`TE, seTE, treat1, treat2`; or gemtc's
+        `diff, std.err` with an empty `diff` in the study's baseline row, whose standard error is that of the
+        baseline arm). Effects of ratios are logarithms, unless the column is called `OR`, `RR`, `HR` or `IRR`.
+    measure : str or Measure, optional
+        By default OR for counts, MD for means, IRR for rates; for contrasts what the name of the effect column says
+        (`lnOR`), else EFFECT.
+    reference : str, optional
+        By default the one treatment called placebo, control or the like, else the one in most studies.
+    better : {"higher", "lower"}, optional
+        Whether more of the outcome is good; without it nothing is ranked as best.
+    columns : dict of role to column, optional
+        Which column is what, where names do not tell: `{"events": "resp"}`. The arguments `study` to `upper` say
+        the same one by one.
+    correction : ContinuityCorrection, optional
+        For models that work on contrasts; 0.5 where a comparison has a zero cell by default.
+    title : str
+        For the reader.
+
+    Returns
+    -------
+    Network
+        With `mapping` (role → column) and a `ledger` of all that was left out, changed or noted.
+
+    Raises
+    ------
+    DataError
+        When the table cannot be used as it stands: file, row, column, value and what to do.
+    UsageError
+        When a column, measure or treatment that was named does not exist.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> network = en.from_table([
+    ...     {"study": "A", "treatment": "placebo", "events": 4, "n": 50},
+    ...     {"study": "A", "treatment": "drug", "events": 9, "n": 52},
+    ... ])
+    >>> network.measure.name, network.reference, network.treatment_names
+    ('OR', 'placebo', ('drug', 'placebo'))
+    """
+    chosen = named_measure(measure) if measure is not None else None
+    if better not in (None, "higher", "lower"):
+        raise UsageError(f"better must be 'higher' or 'lower', not {better!r}")
+    named = {"study": study, "treatment": treatment, "comparator": comparator, "events": events, "n": n, "mean": mean,
+             "sd": sd, "se": se, "time_at_risk": time_at_risk, "effect": effect, "lower": lower,
+             "upper": upper}  # fmt: skip
+    sheet = read_table(table)
+    asked = check_roles({**(columns or {}), **{k: v for k, v in named.items() if v is not None}})
+    found = read_headers(sheet.header, asked, sheet.file)
+    layout, others = choose(found, sheet, chosen)
+    chosen = chosen or _default_measure(layout)
+    ledger = [*sheet.notes, *_mapping_notes(sheet, layout, others, chosen)]
+    studies, names, blocks = _blocks(sheet, layout, others, chosen, ledger)
+    if not studies or len(names) < 2:
+        raise DataError(
+            f"nothing to compare: {len(studies)} studies and {len(names)} treatments are left{_why(ledger)}",
+            file=sheet.file, fix="Give at least one study with numbers for two treatments.",
+        )  # fmt: skip
+    return Network(
+        studies=studies,
+        treatments=tuple(Treatment(name=t) for t in names),
+        blocks=blocks,
+        measure=chosen,
+        reference=_reference(reference, studies, names, blocks, ledger),
+        better=better,
+        title=title,
+        correction=correction or ContinuityCorrection(),
+        ledger=Ledger(tuple(ledger)),
+        mapping={"file": sheet.file, **layout.mapping(), "measure": chosen.name},
+    )
+
+
+def _blocks(
+    sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure, ledger: list[Entry]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Block, ...]]:
+    """Studies, treatments and blocks in their final order; what was left out goes to the ledger."""
+    read = Numbers(sheet, [h for (role, _), h in layout.columns.items() if role not in _NAME_ROLES])
+    if layout.numbers == "contrasts":
+        rows = read_contrasts(sheet, layout, read, measure, ledger)
+        ledger += read.notes
+        return contrast_block(rows, sheet, ledger)
+    rows = read_arms(sheet, layout, read, measure, ledger)
+    ledger += read.notes
+    return arm_blocks(rows, sheet, layout.numbers, ledger)
+
+
+_NAME_ROLES = frozenset(["study", "treatment", "agent"])
+
+
+def _default_measure(layout: Layout) -> Measure:
+    if layout.numbers != "contrasts":
+        return {"counts": OR, "means": MD, "rates": IRR}[layout.numbers]
+    told = EFFECT_NAMES.get(plain(layout.header("effect") or ""))
+    return MEASURES[told[0]] if told else EFFECT
+
+
+def _mapping_notes(sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure) -> list[Entry]:
+    mapping = layout.mapping()
+    said = "; ".join(f"{role} = {header}" for role, header in mapping.items() if role != "layout")
+    ignored = unused(sheet.header, set(layout.columns.values()))
+    reason = f"{sheet.file} was read as {mapping['layout']}: {said}; measure {measure.name}."
+    if ignored:
+        reason += f" Not used: {', '.join(h[:40] for h in ignored[:20])}{', …' if len(ignored) > 20 else ''}."
+    notes = [Entry(action="note", rule="columns", reason=reason)]
+    if others:
+        also = "; ".join(f"{x.shape} ({x.numbers})" for x in others)
+        notes.append(Entry(action="note", rule="several layouts fit",
+                           reason=f"The table could also be read as {also}; name columns or a measure to choose.",
+                           ))  # fmt: skip
+    return notes
+
+
+def _reference(
+    asked: str | None,
+    studies: tuple[str, ...],
+    names: tuple[str, ...],
+    blocks: tuple[Block, ...],
+    ledger: list[Entry],
+) -> str:
+    if asked is not None:
+        wanted = " ".join(str(asked).split())
+        for name in names:
+            if name.casefold() == wanted.casefold():
+                return name
+        raise unknown_name("treatment", asked, names)
+    usual = [name for name in names if _is_usual_reference(name)]
+    if len(usual) == 1:
+        name, why = usual[0], "the one treatment with the name of a usual comparator"
+    else:
+        counts = dict.fromkeys(names, 0)
+        in_study = {(s, t) for b in blocks for s, t in zip(b.study.tolist(), b.treatment.tolist(), strict=True)}
+        for block in blocks:
+            if isinstance(block, Contrasts):
+                in_study |= set(zip(block.study.tolist(), block.comparator.tolist(), strict=True))
+        for _, t in in_study:
+            counts[names[t]] += 1
+        name = max(names, key=lambda t: (counts[t], -names.index(t)))
+        why = f"the treatment in most studies ({counts[name]} of {len(studies)})"
+    ledger.append(Entry(action="note", rule="reference", arm=name, reason=f"{name!r} is the reference: {why}."))
+    return name
+
+
+def _is_usual_reference(name: str) -> bool:
+    parts = re.split(r"\s*/\s*|\s+or\s+", name.casefold().replace("_", " "))
+    return all(_REFERENCES.fullmatch(part.strip()) for part in parts)
+
+
+def _why(ledger: list[Entry]) -> str:
+    gone = [e for e in ledger if e.action == "excluded"]
+    if not gone:
+        return ""
+    first = gone[0]
+    where = f" ({first.rows[0]})" if first.rows else ""
+    return f" after {len(gone)} exclusions, the first: {first.reason.rstrip('.')}{where}"
