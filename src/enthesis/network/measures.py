@@ -2,9 +2,13 @@
 
 A contrast is always *treatment minus comparator on the measure's scale*; nothing else in the package flips a sign.
 `Measure.pair` maps two arms to (effect, variance). Formulas: Higgins JPT et al., Cochrane Handbook chapter 6 and
-10.4; arcsine difference: Rücker G et al., Stat Med 2009;28:721; Hedges' g: Hedges LV, J Educ Stat 1981;6:107, with
-the exact small-sample factor and var = 1/n1 + 1/n2 + g²/(2 (n1 + n2)) as White & Thomas 2005 give it; ratio of
-means: Friedrich JO et al., BMC Med Res Methodol 2008;8:32.
+10.4; arcsine difference: Rücker G et al., Stat Med 2009;28:721; ratio of means: Friedrich JO et al., BMC Med Res Methodol 2008;8:32.
+
+Two standardised mean differences. `SMD` divides by the standard deviation pooled over all arms of the study, with
+var = 1/n1 + 1/n2 + d²/(2 N), N patients in the study (Crippa A & Orsini N, BMC Med Res Methodol 2016;16:91): the
+contrasts of a multi-arm study then add up, as a network needs, and R's netmeta computes the same. `SMDH` is Hedges' g
+for each pair by itself, with the exact small-sample factor and var = 1/n1 + 1/n2 + g²/(2 (n1 + n2)) (Hedges LV, J Educ
+Stat 1981;6:107), as R's metafor computes it.
 """
 
 from __future__ import annotations
@@ -124,6 +128,11 @@ def _mean_difference(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
     return a["y"] - b["y"], a["se"] ** 2 + b["se"] ** 2
 
 
+def _standardised(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
+    d = (a["y"] - b["y"]) / a["study_sd"]
+    return d, 1 / a["n"] + 1 / b["n"] + d**2 / (2 * a["study_n"])
+
+
 def _hedges_g(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
     df = a["n"] + b["n"] - 2
     pooled = np.sqrt(((a["n"] - 1) * a["sd"] ** 2 + (b["n"] - 1) * b["sd"] ** 2) / df)
@@ -152,7 +161,10 @@ RR = Measure(name="RR", label="risk ratio", scale="log", kind="counts", pair=_lo
 RD = Measure(name="RD", label="risk difference", scale="identity", kind="counts", pair=_risk_difference)
 ASD = Measure(name="ASD", label="arcsine difference", scale="identity", kind="counts", pair=_arcsine_difference)
 MD = Measure(name="MD", label="mean difference", scale="identity", kind="means", pair=_mean_difference)
-SMD = Measure(name="SMD", label="standardised mean difference", scale="identity", kind="means", pair=_hedges_g)
+SMD = Measure(name="SMD", label="standardised mean difference", scale="identity", kind="means", pair=_standardised)
+SMDH = Measure(
+    name="SMDH", label="standardised mean difference (Hedges' g)", scale="identity", kind="means", pair=_hedges_g
+)
 ROM = Measure(name="ROM", label="ratio of means", scale="log", kind="means", pair=_log_ratio_of_means)
 IRR = Measure(
     name="IRR", label="incidence rate ratio", scale="log", kind="rates", pair=_log_rate_ratio, drops_double_zero=True
@@ -162,7 +174,7 @@ HR = Measure(name="HR", label="hazard ratio", scale="log")
 EFFECT = Measure(name="EFFECT", label="difference on the scale given", scale="identity")
 
 #: every measure by name
-MEASURES: dict[str, Measure] = {m.name: m for m in (OR, RR, RD, ASD, MD, SMD, ROM, IRR, IRD, HR, EFFECT)}
+MEASURES: dict[str, Measure] = {m.name: m for m in (OR, RR, RD, ASD, MD, SMD, SMDH, ROM, IRR, IRD, HR, EFFECT)}
 
 
 def measure(name: str | Measure) -> Measure:

@@ -160,7 +160,11 @@ def _from_arms(
             f"{measure.name} ({measure.label}) cannot be computed from arm {block.kind}. "
             f"Choose a measure for {block.kind}, or give contrasts on the {measure.name} scale."
         )
-    if measure.name == "SMD" and isinstance(block, ArmMeans) and not np.all(np.isfinite(block.sd) & (block.n > 0)):
+    if (
+        measure.name in ("SMD", "SMDH")
+        and isinstance(block, ArmMeans)
+        and not np.all(np.isfinite(block.sd) & (block.n > 0))
+    ):
         at = int(np.flatnonzero(~(np.isfinite(block.sd) & (block.n > 0)))[0])
         raise DataError(
             "a standardised mean difference needs the standard deviation and the number of patients of every arm",
@@ -196,6 +200,8 @@ def _from_arms(
 
 def _all_pairs(block, positions, measure, correction):
     arms = {name: getattr(block, name)[positions] for name in block.numbers}
+    if measure.name == "SMD":
+        arms |= _pooled_over_study(arms)
     a = {name: x[:, :, None] for name, x in arms.items()}
     b = {name: x[:, None, :] for name, x in arms.items()}
     k = positions.shape[1]
@@ -209,7 +215,12 @@ def _all_pairs(block, positions, measure, correction):
         full_a, full_b = (a["r"] == a["n"], b["r"] == b["n"]) if "n" in arms else (False, False)
         zero = (none_a | none_b | full_a | full_b) & off
         if measure.drops_double_zero:
-            usable &= ~(((none_a & none_b) | (full_a & full_b)) & off)
+            # a study without events (or with events in everyone) says nothing about a ratio; within a study that has
+            # events, a pair of arms without them is corrected like any zero cell, so that no arm is lost
+            silent = (arms["r"] == 0).all(axis=1)
+            if "n" in arms:
+                silent |= (arms["r"] == arms["n"]).all(axis=1)
+            usable &= ~(silent[:, None, None] & off)
         if correction.scope == "none":
             usable &= ~zero
         elif correction.scope == "comparison":
@@ -223,11 +234,18 @@ def _all_pairs(block, positions, measure, correction):
     return y, v, usable
 
 
+def _pooled_over_study(arms):
+    """Standard deviation pooled over all arms of a study, and its number of patients, repeated for each arm."""
+    n = arms["n"].sum(axis=1, keepdims=True)
+    df = n - arms["n"].shape[1]
+    sd = np.sqrt(((arms["n"] - 1) * arms["sd"] ** 2).sum(axis=1, keepdims=True) / df)
+    return {"study_sd": sd + 0 * arms["n"], "study_n": n + 0 * arms["n"]}
+
+
 def _partial(block, positions, y, v, usable) -> tuple[list[Group], list[Dropped]]:
     """A study in which some pairs give no contrast: keep the largest set of arms in which every pair does.
 
-    A pair without events in both arms says nothing about their ratio, while each of the two against a third arm
-    does. Arms are given up one at a time, those with the fewest usable pairs first, then the smallest.
+    Arms are given up one at a time, those with the fewest usable pairs first, then the smallest.
     """
     keep = list(range(len(positions)))
     lost = []
@@ -239,8 +257,8 @@ def _partial(block, positions, y, v, usable) -> tuple[list[Group], list[Dropped]
     if len(keep) == 1:
         lost, keep = list(range(len(positions))), []
     reason = (
-        "no events, or events in all patients, in both arms: no information on a ratio"
-        if keep == [] and len(positions) == 2
+        "no events in any arm, or events in all patients: no information on a ratio"
+        if keep == []
         else "no usable contrast with the study's other arms (zero cells)"
     )
     dropped = [

@@ -1,0 +1,55 @@
+"""What an engine returns: arrays without names, and how much to trust them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Whether a computation can be relied on, with the sentence for the reader.
+
+    Examples
+    --------
+    >>> Status(ok=True, message="fine").ok
+    True
+    """
+
+    ok: bool
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """The result of a Bayesian engine.
+
+    Parameters
+    ----------
+    mean, cov : float arrays, shape (P,), (P, P)
+        Of the global parameters.
+    theta : float array, shape (draws, P)
+    tau : float array, shape (draws,) or None
+    weights : float array, shape (draws,)
+        Sum to 1.
+    tau_mean, tau_interval : float, (float, float)
+        0 and (0, 0) for common effects.
+    status : Status
+    diagnostics : dict
+        Plain numbers and words.
+    """
+
+    mean: Array
+    cov: Array
+    theta: Array
+    weights: Array
+    status: Status
+    tau: Array | None = None
+    tau_mean: float = 0.0
+    tau_interval: tuple[float, float] = (0.0, 0.0)
+    diagnostics: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What is believed: values that compose. No algorithm, no data frame, no database."""

@@ -1,0 +1,74 @@
+"""The model: what is believed, as a value made of parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from enthesis.hashing import content_hash
+from enthesis.models.baseline import Baseline, Independent
+from enthesis.models.effects import Effects, PerTreatment
+from enthesis.models.heterogeneity import Exchangeable, Heterogeneity
+from enthesis.models.priors import Normal, Prior
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A network meta-analysis model.
+
+    Parameters
+    ----------
+    effects : PerTreatment
+        What the relative effects are made of.
+    heterogeneity : Common or Exchangeable
+        Whether study effects vary around them. The default is random effects.
+    baseline : Independent
+        Study baselines; used by models of arm data only.
+
+    Examples
+    --------
+    >>> Model().replace(heterogeneity=Common()).describe()
+    'common effects; d ~ normal(0, 100)'
+    """
+
+    effects: Effects = field(default=PerTreatment())
+    heterogeneity: Heterogeneity = field(default=Exchangeable())
+    baseline: Baseline = field(default=Independent())
+
+    def replace(self, **changes) -> Model:
+        """The same model with some parts changed."""
+        return replace(self, **changes)
+
+    @property
+    def content_hash(self) -> str:
+        """Identity of the model."""
+        return content_hash(("Model", self.effects, self.heterogeneity, self.baseline))
+
+    def describe(self) -> str:
+        """One line in words."""
+        random = isinstance(self.heterogeneity, Exchangeable)
+        start = f"random effects, tau ~ {self.heterogeneity.sd}" if random else "common effects"
+        return f"{start}; d ~ {self.effects.prior}"
+
+
+def random_effects(*, prior_tau: Prior | None = None, prior_d: Normal | None = None) -> Model:
+    """A random-effects model with given priors.
+
+    Parameters
+    ----------
+    prior_tau, prior_d : Prior, optional
+        Defaults: half-normal(1) for tau, normal(0, 100) for each effect.
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> from enthesis.models.priors import Uniform
+    >>> random_effects(prior_tau=Uniform(0, 5)).heterogeneity.sd
+    Uniform(lower=0, upper=5)
+    """
+    return Model(
+        effects=PerTreatment(prior=prior_d) if prior_d else PerTreatment(),
+        heterogeneity=Exchangeable(sd=prior_tau) if prior_tau else Exchangeable(),
+    )
