@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from enthesis.errors import DataError
 from enthesis.network.blocks import ArmBlock, ArmCounts, ArmMeans, ArmRates
-from enthesis.network.cells import Names, Numbers, natural_order
+from enthesis.network.cells import Names, Numbers, refuse_empty_names, told_apart_by_year
 from enthesis.network.layouts import Layout
 from enthesis.network.ledger import Entry
 from enthesis.network.measures import SMD, Measure
@@ -71,7 +71,9 @@ class ArmRows:
         return self.sheet.error(what + of, int(self.position[i]), header, value, fix)
 
 
-def read_arms(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, ledger: list[Entry]) -> ArmRows:
+def read_arms(
+    sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, ledger: list[Entry]
+) -> tuple[ArmRows, list[Entry]]:
     """The arms of a table, checked, without those that lack numbers.
 
     Parameters
@@ -80,11 +82,13 @@ def read_arms(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, led
         The table, how it is laid out, and its reader of numbers.
     measure : Measure
     ledger : list of Entry
-        Gets an entry for each arm that is left out.
+        Gets what was changed and noted.
 
     Returns
     -------
-    ArmRows
+    rows : ArmRows
+    lost : list of Entry
+        The arms that lack numbers.
     """
     names = Names(sheet, "study"), Names(sheet, "treatment")
     rows = _across(sheet, layout, read, names, ledger) if layout.slots else _per_row(sheet, layout, read, names)
@@ -95,7 +99,7 @@ def read_arms(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, led
         _check_rates(rows)
     else:
         _check_means(rows, measure, ledger)
-    return _complete(rows, ledger)
+    return _complete(rows)
 
 
 def _per_row(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Names]) -> ArmRows:
@@ -104,11 +108,8 @@ def _per_row(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Na
         treatment = names[1](layout.header("treatment"))
     else:
         treatment = _agent_and_dose(sheet, layout, read, names[1])
-    for kind, found in (("study", study), ("treatment", treatment)):
-        if "" in found:
-            i = found.index("")
-            raise sheet.error(f"the {kind} has no name", i, layout.header(kind) or layout.header("agent"), "",
-                              f"Name the {kind} of this row.")  # fmt: skip
+    refuse_empty_names(sheet, layout.header("study"), study, "study")
+    refuse_empty_names(sheet, layout.header("treatment") or layout.header("agent"), treatment, "treatment")
     values = {r: read(h) for (r, _), h in layout.columns.items() if r not in ("study", "treatment", "agent", "dose")}
     return ArmRows(sheet, study, treatment, np.arange(len(sheet)), np.zeros(len(sheet), int), values, layout)
 
@@ -129,8 +130,9 @@ def _agent_and_dose(sheet: Sheet, layout: Layout, read: Numbers, names: Names) -
 
 def _across(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Names], ledger: list[Entry]) -> ArmRows:
     study = names[0](layout.header("study"))
-    if "" in study:
-        raise sheet.error("the study has no name", study.index(""), layout.header("study"), "", "Name the study.")
+    refuse_empty_names(sheet, layout.header("study"), study, "study")
+    if not layout.header("treatment", 1):
+        study = told_apart_by_year(sheet, study, ledger)
     roles = sorted({r for r, slot in layout.columns if slot and r != "treatment"})
     count = read(layout.header("arms")) if layout.header("arms") else np.full(len(sheet), np.inf)
     parts: dict[str, list] = {"study": [], "treatment": [], "position": [], "slot": [], **{r: [] for r in roles}}
@@ -178,7 +180,8 @@ def _check_events(rows: ArmRows, role: str = "events") -> None:
     if not whole.all():
         as_share = np.all(given <= 1)
         what = "is not a whole number of patients; it looks like a " + ("proportion" if as_share else "percentage")
-        fix = f"Give the number of patients with the event ({'proportion' if as_share else 'percent / 100'} times n, rounded)."
+        share = "proportion" if as_share else "percent / 100"
+        fix = f"Give the number of patients with the event ({share} times n, rounded)."
         _demand(rows, role, r == np.round(r), what, fix)
 
 
@@ -243,34 +246,32 @@ _NEEDS = {
 }
 
 
-def _complete(rows: ArmRows, ledger: list[Entry]) -> ArmRows:
+def _complete(rows: ArmRows) -> tuple[ArmRows, list[Entry]]:
+    """The arms with all numbers, and an entry for each of the others."""
+    lost = []
     needs = _NEEDS[rows.layout.numbers]
     ok = np.all([np.isfinite(rows.values[role]) for role, _ in needs], axis=0)
     for i in np.flatnonzero(~ok):
         lacking = " and ".join(word for role, word in needs if not np.isfinite(rows.values[role][i]))
-        ledger.append(Entry(action="excluded", rule="numbers not reported", study=rows.study[i], arm=rows.treatment[i],
-                            reason=f"The arm has no {lacking}.", rows=(rows.label(i),)))  # fmt: skip
-    return rows.take(np.flatnonzero(ok))
+        lost.append(Entry(action="excluded", rule="numbers not reported", study=rows.study[i], arm=rows.treatment[i],
+                          reason=f"The arm has no {lacking}.", rows=(rows.label(i),)))  # fmt: skip
+    return rows.take(np.flatnonzero(ok)), lost
 
 
-def arm_blocks(
-    rows: ArmRows, sheet: Sheet, numbers: str, ledger: list[Entry]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[ArmBlock, ...]]:
-    """Studies, treatments and the block of arms, in their final order.
+def comparable_arms(rows: ArmRows, ledger: list[Entry]) -> tuple[ArmRows, list[tuple[str, ...]]]:
+    """The arms with each treatment once per study, in studies with at least two.
 
     Parameters
     ----------
     rows : ArmRows
-    sheet : Sheet
-    numbers : {"counts", "means", "rates"}
     ledger : list of Entry
         Gets an entry for each study that is left out and each arm that is added up.
 
     Returns
     -------
-    studies, treatments : tuple of str
-    blocks : tuple of one block
-        Empty when nothing is left.
+    rows : ArmRows
+    labels : list of tuple of str
+        The evidence rows behind each arm.
 
     Raises
     ------
@@ -279,27 +280,35 @@ def arm_blocks(
     """
     rows, labels = _one_arm_per_treatment(rows, ledger)
     arms = Counter(rows.study)
-    single = [i for i, s in enumerate(rows.study) if arms[s] == 1]
-    for i in single:
-        ledger.append(Entry(action="excluded", rule="one arm", study=rows.study[i], arm=rows.treatment[i],
-                            reason="One arm gives no contrast.", rows=labels[i]))  # fmt: skip
-    keep = [i for i, s in enumerate(rows.study) if arms[s] > 1]
-    studies = tuple(natural_order({rows.study[i] for i in keep}))
-    treatments = tuple(natural_order({rows.treatment[i] for i in keep}))
-    if not keep:
-        return studies, treatments, ()
-    at_study, at_treatment = ({name: i for i, name in enumerate(names)} for names in (studies, treatments))
-    study = np.array([at_study[rows.study[i]] for i in keep])
-    treatment = np.array([at_treatment[rows.treatment[i]] for i in keep])
+    for i, study in enumerate(rows.study):
+        if arms[study] == 1:
+            ledger.append(Entry(action="excluded", rule="one arm", study=study, arm=rows.treatment[i],
+                                reason="One arm gives no contrast.", rows=labels[i]))  # fmt: skip
+    keep = [i for i, study in enumerate(rows.study) if arms[study] > 1]
+    return rows.take(np.array(keep, int)), [labels[i] for i in keep]
+
+
+def arm_block(
+    rows: ArmRows, labels: list[tuple[str, ...]], at_study: dict[str, int], at_treatment: dict[str, int]
+) -> ArmBlock:
+    """The block of arms, sorted by study and treatment.
+
+    Parameters
+    ----------
+    rows, labels
+        As `comparable_arms` returns them.
+    at_study, at_treatment : dict of name to position
+    """
+    study = np.array([at_study[name] for name in rows.study])
+    treatment = np.array([at_treatment[name] for name in rows.treatment])
     order = np.lexsort((treatment, study))
-    take = np.array(keep)[order]
-    v = {role: values[take] for role, values in rows.values.items()}
-    common = {"study": study[order], "treatment": treatment[order], "rows": tuple("; ".join(labels[i]) for i in take)}
-    if numbers == "counts":
-        return studies, treatments, (ArmCounts(r=v["events"], n=v["n"], **common),)
-    if numbers == "rates":
-        return studies, treatments, (ArmRates(r=v["events"], E=v["time_at_risk"], **common),)
-    return studies, treatments, (ArmMeans(y=v["mean"], se=v["se"], sd=v["sd"], n=v["n"], **common),)
+    v = {role: values[order] for role, values in rows.values.items()}
+    common = {"study": study[order], "treatment": treatment[order], "rows": tuple("; ".join(labels[i]) for i in order)}
+    if rows.layout.numbers == "counts":
+        return ArmCounts(r=v["events"], n=v["n"], **common)
+    if rows.layout.numbers == "rates":
+        return ArmRates(r=v["events"], E=v["time_at_risk"], **common)
+    return ArmMeans(y=v["mean"], se=v["se"], sd=v["sd"], n=v["n"], **common)
 
 
 def _one_arm_per_treatment(rows: ArmRows, ledger: list[Entry]) -> tuple[ArmRows, list[tuple[str, ...]]]:

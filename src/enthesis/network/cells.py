@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,13 @@ MISSING = frozenset(
 )  # fmt: skip
 #: the words of MISSING that software writes for an empty cell, and that need no remark
 _SILENT = frozenset(["na", "nan", "null", "<na>", ""])
+_DIGITS = re.compile(r"[0-9]+")
+#: numbers in names compare by value up to this many digits
+_PLACES = 20
 #: longer names are a wrong column (an abstract, a free-text comment)
 MAX_NAME = 200
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_ALL_NUMBERS = re.compile(rf"{_NUMBER.pattern}(?:\n{_NUMBER.pattern})*+")
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _POINT_NUMBER = re.compile(r"[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' \u00a0\u202f\u2009][0-9]{3})+(?:[.,][0-9]+)?")
@@ -34,16 +39,18 @@ _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' \u00a0\u202f\u2009][0-9]{3})+(?
 _WRONG = (
     (re.compile(r".*%.*"), "is a percentage, not a number of patients or a plain number",
      "Write the number itself; for events the number of patients, percent times n."),
-    (re.compile(r"[+-]?inf(inity)?", re.I), "is not a finite number", "Leave the cell empty when nothing was reported."),
+    (re.compile(r"[+-]?inf(inity)?", re.I), "is not a finite number", "Leave the cell empty when not reported."),
     (re.compile(r"#(DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!).*", re.I), "is an error of the spreadsheet",
      "Mend the formula, or leave the cell empty."),
     (re.compile(r"[=@].*"), "is a formula, not a number", "Write the value that the formula gives."),
     (re.compile(r"[<>≤≥~≈].*"), "is a bound, not a number", "Write the number, or leave the cell empty."),
     (_THOUSANDS, "has a thousands separator", "Write the number with digits and a decimal point only."),
     (_COMMA_NUMBER, "has a decimal comma", "Write a decimal point, or separate the columns with semicolons."),
-    (re.compile(r".*[0-9].*(/|\(|±|\+/-|;|\bto\b|\bof\b|[0-9]\s*[-–]\s*[0-9]).*"), "holds more than one number or a date",
+    (re.compile(r".*[0-9].*(/|\(|±|\+/-|;|\bto\b|\bof\b|[0-9]\s*[-–]\s*[0-9]).*"),
+     "holds more than one number or a date",
      "Give each number its own column."),
-    (re.compile(r"[+-]?[0-9.]+\s*\D+"), "has text after the number", "Write the number only; a note or unit needs its own column."),
+    (re.compile(r"[+-]?[0-9.]+\s*\D+"), "has text after the number",
+     "Write the number only; a note or unit needs its own column."),
 )  # fmt: skip
 
 
@@ -71,13 +78,24 @@ class Numbers:
 
     def _parsed(self, header: str) -> NDArray[np.float64]:
         cells = self.sheet.cells(header)
+        if _ALL_NUMBERS.fullmatch("\n".join(cells)):  # the ordinary column, read at once
+            values = np.fromiter(map(float, cells), float, len(cells))
+        else:
+            values = self._one_by_one(header, cells)
+        infinite = np.flatnonzero(np.isinf(values))
+        if len(infinite):
+            raise self.sheet.error("is larger than any number that can be used", int(infinite[0]), header,
+                                   cells[infinite[0]], "Check the number.")  # fmt: skip
+        return values
+
+    def _one_by_one(self, header: str, cells: Sequence[str]) -> NDArray[np.float64]:
         values = np.empty(len(cells))
         worded: dict[str, list[int]] = {}
         full, comma = _NUMBER.fullmatch, self.decimal_comma
         for i, text in enumerate(cells):
             if full(text):
                 values[i] = float(text)
-            elif text.casefold() in _SILENT:
+            elif text.strip().casefold() in _SILENT:
                 values[i] = np.nan
             else:
                 plain = tidy(text).replace("\u2212", "-")
@@ -90,26 +108,16 @@ class Numbers:
                     worded.setdefault(plain, []).append(i)
                 else:
                     self._refuse(header, i, text)
-        infinite = np.flatnonzero(np.isinf(values))
-        if len(infinite):
-            raise self.sheet.error("is larger than any number that can be used", int(infinite[0]), header,
-                                   cells[infinite[0]], "Check the number.")  # fmt: skip
         for word, where in worded.items():
             rows = tuple(f"{self.sheet.file}:row {self.sheet.lines[i]}" for i in where)
-            self.notes.append(
-                Entry(
-                    action="note",
-                    rule="missing value in words",
-                    rows=rows,
-                    reason=f"{word!r} in column {header!r} was read as not reported ({len(where)} cells).",
-                )  # fmt: skip
-            )
+            reason = f"{word!r} in column {header!r} was read as not reported ({len(where)} cells)."
+            self.notes.append(Entry(action="note", rule="missing value in words", reason=reason, rows=rows))
         return values
 
     def _refuse(self, header: str, position: int, text: str) -> None:
         what, fix = "is not a number", "Write a number, or leave the cell empty when it was not reported."
         for pattern, said, mend in _WRONG:
-            if pattern.fullmatch(text):
+            if pattern.fullmatch(tidy(text)):
                 what, fix = said, mend
                 break
         raise self.sheet.error(what, position, header, text, fix)
@@ -119,9 +127,9 @@ def _has_decimal_commas(sheet: Sheet, headers: tuple[str, ...]) -> bool:
     comma = point = None
     for header in headers:
         for i, text in enumerate(sheet.cells(header)):
-            if comma is None and "," in text and _COMMA_NUMBER.fullmatch(text):
+            if comma is None and "," in text and _COMMA_NUMBER.fullmatch(text.strip()):
                 comma = (header, i, text)
-            elif point is None and "." in text and _POINT_NUMBER.fullmatch(text):
+            elif point is None and "." in text and _POINT_NUMBER.fullmatch(text.strip()):
                 point = (header, i, text)
     if comma and point:
         header, i, text = comma
@@ -162,16 +170,16 @@ class Names:
         return out
 
     def _cleaned(self, raw: str, position: int, header: str) -> str:
-        name = " ".join(unicodedata.normalize("NFC", tidy(raw)).split())
+        name = " ".join(raw.split() if raw.isascii() else unicodedata.normalize("NFC", tidy(raw)).split())
         if not name or name.casefold() in ("na", "nan", "<na>"):
             return ""
         if len(name) > MAX_NAME:
             raise self.sheet.error(f"this {self.kind} name has {len(name):,} letters; {MAX_NAME} are read", position,
                                    header, name, "Give a short name.")  # fmt: skip
-        if any(unicodedata.category(c) == "Cc" for c in name):
+        if not name.isprintable() and any(unicodedata.category(c) == "Cc" for c in name):
             raise self.sheet.error(f"this {self.kind} name holds a control character", position, header,
                                    ascii(name), "Type the name anew.")  # fmt: skip
-        key = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        key = "".join((name if name.isascii() else unicodedata.normalize("NFKC", name)).casefold().split())
         other = self._spelling.setdefault(key, (name, position, header))
         if other[0] != name:
             raise self.sheet.error(
@@ -184,11 +192,17 @@ class Names:
         return name
 
     def notes(self) -> list[Entry]:
-        """Entries for names that were changed beyond the outer spaces of a cell."""
-        return [
+        """Entries for names that were changed: spaces around them in one, the others one by one."""
+        out = [
             Entry(action="note", rule="name tidied", reason=f"{self.kind} {raw!r} was read as {name!r}.")
             for raw, name in self.changed.items()
+            if raw.strip() != name
         ]
+        spaced = [name for raw, name in self.changed.items() if raw.strip() == name]
+        if spaced:
+            reason = f"Spaces around the names of {len(spaced)} {self.kind} cells were removed, first {spaced[0]!r}."
+            out.append(Entry(action="note", rule="name tidied", reason=reason))
+        return out
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
@@ -200,9 +214,8 @@ def natural_order(names: Iterable[str]) -> list[str]:
     ['A', 'b2', 'B10']
     """
 
-    def key(name: str) -> tuple:
-        parts = re.split(r"([0-9]+)", name.casefold())
-        return ([(0, int(p), "") if p.isdigit() and p.isascii() else (1, 0, p) for p in parts if p], name)
+    def key(name: str) -> tuple[str, str]:
+        return (_DIGITS.sub(lambda m: m[0].zfill(_PLACES), name.casefold()), name)
 
     return sorted(names, key=key)
 
@@ -212,3 +225,22 @@ def refuse_empty_names(sheet: Sheet, header: str, names: list[str], kind: str) -
     for i, name in enumerate(names):
         if not name:
             raise sheet.error(f"the {kind} has no name", i, header, "", f"Name the {kind} of this row.")
+
+
+def told_apart_by_year(sheet: Sheet, names: list[str], ledger: list[Entry]) -> list[str]:
+    """Study names of a table with one study per row: where a name stands twice, its year is added.
+
+    `Shechter` of 1990 and `Shechter` of 1995 are two studies, as their rows are. Names stay as they are where the
+    table has no column `year` or the year does not tell all rows apart.
+    """
+    year = next((h for h in sheet.header if h.casefold() in ("year", "pubyear", "study year")), None)
+    repeated = {name for name, count in Counter(names).items() if count > 1}
+    if not repeated or year is None:
+        return names
+    cells = sheet.cells(year)
+    out = [f"{name} {cells[i].strip()}" if name in repeated else name for i, name in enumerate(names)]
+    if len(set(out)) < len(out):
+        return names
+    reason = f"{len(repeated)} study names stand in several rows and were told apart by column {year!r}."
+    ledger.append(Entry(action="note", rule="studies told apart by year", reason=reason))
+    return out

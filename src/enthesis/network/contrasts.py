@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from enthesis.network.blocks import Contrasts
-from enthesis.network.cells import Names, Numbers, natural_order
-from enthesis.network.headers import EFFECT_NAMES, plain
+from enthesis.network.cells import Names, Numbers, refuse_empty_names, told_apart_by_year
+from enthesis.network.headers import told_measure
 from enthesis.network.layouts import Layout
 from enthesis.network.ledger import Entry
 from enthesis.network.measures import Measure
@@ -43,7 +43,15 @@ class ContrastRows:
     position: NDArray[np.int64]
 
 
-def read_contrasts(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, ledger: list[Entry]) -> ContrastRows:
+def read_contrasts(
+    sheet: Sheet,
+    layout: Layout,
+    read: Numbers,
+    measure: Measure,
+    ledger: list[Entry],
+    *,
+    only: set[str] | None = None,
+) -> ContrastRows:
     """The contrasts of a table, checked, without those that lack numbers.
 
     Parameters
@@ -53,6 +61,8 @@ def read_contrasts(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure
     measure : Measure
     ledger : list of Entry
         Gets an entry for each row that is left out, and notes on the scale and on rebuilt standard errors.
+    only : set of str, optional
+        The studies to read; by default all.
 
     Returns
     -------
@@ -60,9 +70,9 @@ def read_contrasts(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure
     """
     names = Names(sheet, "study"), Names(sheet, "treatment")
     study = names[0](layout.header("study"))
-    _refuse_nameless(sheet, layout.header("study"), study, "study")
+    refuse_empty_names(sheet, layout.header("study"), study, "study")
     if layout.shape == "contrast per row":
-        rows = _pairs(sheet, layout, read, measure, study, names[1], ledger)
+        rows = _pairs(sheet, layout, read, measure, study, names[1], ledger, only)
     else:
         rows = _to_baseline(sheet, layout, read, study, names[1], ledger)
     ledger += [*names[0].notes(), *names[1].notes()]
@@ -75,35 +85,37 @@ def read_contrasts(sheet: Sheet, layout: Layout, read: Numbers, measure: Measure
 
 def _is_ratio(layout: Layout, measure: Measure) -> bool:
     """Whether the effect column holds the ratio itself, by its name (`OR`, not `lnOR`)."""
-    told = EFFECT_NAMES.get(plain(layout.header("effect")))
-    return bool(told and told[1]) and measure.scale == "log"
+    return told_measure(layout.header("effect"))[1] and measure.scale == "log"
 
 
 def _pairs(
-    sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, study: list[str], names: Names, ledger: list[Entry]
-) -> ContrastRows:
+    sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, study: list[str], names: Names, ledger: list[Entry],
+    only: set[str] | None,
+) -> ContrastRows:  # fmt: skip
     first, second = layout.header("treatment", 1), layout.header("treatment", 2)
     if first is None:
+        study = told_apart_by_year(sheet, study, ledger)
         treatment, comparator = ["treatment"] * len(sheet), ["control"] * len(sheet)
         ledger.append(Entry(action="note", rule="arms without names",
                             reason="The table does not name its treatments; its effects are taken as 'treatment' "
                                    "minus 'control'."))  # fmt: skip
     else:
         treatment, comparator = names(first), names(second)
-        _refuse_nameless(sheet, first, treatment, "treatment")
-        _refuse_nameless(sheet, second, comparator, "treatment")
+        refuse_empty_names(sheet, first, treatment, "treatment")
+        refuse_empty_names(sheet, second, comparator, "treatment")
         same = [i for i, (a, b) in enumerate(zip(treatment, comparator, strict=True)) if a == b]
         if same:
             raise sheet.error(f"a treatment cannot be compared with itself (study {study[same[0]]!r})", same[0], second,
                               comparator[same[0]], "Correct one of the two names.")  # fmt: skip
     y, se = _effect_and_se(sheet, layout, read, measure, ledger)
     ok = np.isfinite(y) & np.isfinite(se)
-    for i in np.flatnonzero(~ok):
+    asked = np.ones(len(study), bool) if only is None else np.array([name in only for name in study])
+    for i in np.flatnonzero(~ok & asked):
         lacking = " and ".join(w for w, v in (("effect", y), ("standard error", se)) if not np.isfinite(v[i]))
         ledger.append(Entry(action="excluded", rule="numbers not reported", study=study[i],
                             arm=f"{treatment[i]} versus {comparator[i]}", reason=f"The contrast has no {lacking}.",
                             rows=(_label(sheet, i),)))  # fmt: skip
-    keep = np.flatnonzero(ok)
+    keep = np.flatnonzero(ok & asked)
     _refuse_repeated(sheet, layout, study, treatment, comparator, keep)
     return ContrastRows(
         [study[i] for i in keep], [treatment[i] for i in keep], [comparator[i] for i in keep], y[keep], se[keep],
@@ -121,15 +133,15 @@ def _effect_and_se(
         _demand(sheet, header, y, y > 0, f"a {measure.label} must be above 0", "Check the value, or call a column of "
                 "logarithms lnOR, lnRR, lnHR.")  # fmt: skip
         y = np.log(y)
-        ledger.append(Entry(action="changed", rule="logarithm",
-                            reason=f"Column {header!r} holds the {measure.label}; its logarithm was taken."))  # fmt: skip
+        reason = f"Column {header!r} holds the {measure.label}; its logarithm was taken."
+        ledger.append(Entry(action="changed", rule="logarithm", reason=reason))
     if layout.header("se"):
         header = layout.header("se")
         se = read(header)
         _demand(sheet, header, se, se > 0, "a standard error must be above 0", "Check the value and its sign.")
         if ratio:
-            ledger.append(Entry(action="note", rule="scale",
-                                reason=f"Column {header!r} was read as the standard error of the logarithm."))  # fmt: skip
+            reason = f"Column {header!r} was read as the standard error of the logarithm."
+            ledger.append(Entry(action="note", rule="scale", reason=reason))
         return y, se
     if layout.header("variance"):
         header = layout.header("variance")
@@ -163,8 +175,9 @@ def _se_from_interval(
                         reason=f"Standard errors were rebuilt from {names[0]!r} and {names[1]!r}, read as 95 % "
                                "confidence intervals."))  # fmt: skip
     if len(off):
-        ledger.append(Entry(action="note", rule="interval not centred", rows=tuple(_label(sheet, i) for i in off),
-                            reason="The effect is far from the middle of its interval; check the scale of both."))  # fmt: skip
+        where = tuple(_label(sheet, i) for i in off)
+        reason = "The effect is far from the middle of its interval; check the scale of both."
+        ledger.append(Entry(action="note", rule="interval not centred", reason=reason, rows=where))
     return (upper - lower) / _WIDTH_95
 
 
@@ -173,7 +186,7 @@ def _to_baseline(
 ) -> ContrastRows:
     header = layout.header("treatment") or layout.header("agent")
     treatment = names(header)
-    _refuse_nameless(sheet, header, treatment, "treatment")
+    refuse_empty_names(sheet, header, treatment, "treatment")
     effect, precision = layout.header("effect"), layout.header("se")
     y, se = read(effect), read(precision)
     _demand(sheet, precision, se, se > 0, "a standard error must be above 0",
@@ -225,37 +238,25 @@ def _to_baseline(
 
 
 def contrast_block(
-    rows: ContrastRows, sheet: Sheet, ledger: list[Entry]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Contrasts, ...]]:
-    """Studies, treatments and the block of contrasts, in their final order.
+    rows: ContrastRows, sheet: Sheet, at_study: dict[str, int], at_treatment: dict[str, int]
+) -> Contrasts:
+    """The block of contrasts, sorted by study, treatment and comparator.
 
     Parameters
     ----------
     rows : ContrastRows
     sheet : Sheet
-    ledger : list of Entry
-
-    Returns
-    -------
-    studies, treatments : tuple of str
-    blocks : tuple of one Contrasts
-        Empty when nothing is left.
+    at_study, at_treatment : dict of name to position
     """
-    studies = tuple(natural_order(set(rows.study)))
-    treatments = tuple(natural_order({*rows.treatment, *rows.comparator}))
-    if not studies:
-        return studies, treatments, ()
-    at_study, at_treatment = ({name: i for i, name in enumerate(names)} for names in (studies, treatments))
     study = np.array([at_study[s] for s in rows.study])
     treatment = np.array([at_treatment[t] for t in rows.treatment])
     comparator = np.array([at_treatment[t] for t in rows.comparator])
     order = np.lexsort((comparator, treatment, study))
-    block = Contrasts(
+    return Contrasts(
         study=study[order], treatment=treatment[order], comparator=comparator[order], y=rows.y[order],
         se=rows.se[order], se_comparator=rows.se_comparator[order],
         rows=tuple(_label(sheet, i) for i in rows.position[order]),
     )  # fmt: skip
-    return studies, treatments, (block,)
 
 
 def _label(sheet: Sheet, position: int) -> str:
@@ -266,11 +267,6 @@ def _demand(sheet: Sheet, header: str, values: Floats, ok: NDArray[np.bool_], wh
     bad = np.flatnonzero(np.isfinite(values) & ~ok)
     if len(bad):
         raise sheet.error(what, int(bad[0]), header, sheet.cells(header)[bad[0]], fix)
-
-
-def _refuse_nameless(sheet: Sheet, header: str, names: list[str], kind: str) -> None:
-    if "" in names:
-        raise sheet.error(f"the {kind} has no name", names.index(""), header, "", f"Name the {kind} of this row.")
 
 
 def _refuse_repeated(sheet, layout, study, treatment, comparator, keep) -> None:

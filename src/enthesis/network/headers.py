@@ -18,7 +18,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "study": ("study", "studlab", "studyid", "studyname", "studylabel", "studyno", "trial", "trialid", "trialname",
               "s", "ns", "id", "nct", "nctid", "uniqueid", "author", "authors", "authoryear", "firstauthor", "paper"),
     "treatment": ("treatment", "trt", "treat", "t", "arm", "treatments", "intervention", "drug", "treatname", "therapy",
-                  "treatmentname", "trtname", "node", "group"),
+                  "treatmentname", "trtname", "node"),
     "comparator": ("comparator", "comp", "control", "ctrl", "versus", "vs"),
     "agent": ("agent",),
     "dose": ("dose",),
@@ -46,7 +46,13 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 #: roles that a user may name: everything but what only listings carry
 ROLES = tuple(role for role in SYNONYMS if role != "arms")
 #: `time` means time at risk to R's meta, follow-up to others: taken only where no other column could be the size
-_LAST_RESORT = {"time_at_risk": ("time",)}
+_TIME = "time"
+#: outcomes whose name may head the column of events; taken where the table has one of them and no `events`
+_OUTCOMES = frozenset(
+    ["death", "deaths", "died", "mortality", "stroke", "strokes", "exac", "exacerbations", "relapse", "relapses",
+     "resp", "response", "responses", "remission", "remissions", "bleeding", "bleeds", "infection", "infections",
+     "failures", "successes", "cured", "ae", "sae", "dropouts", "withdrawals", "discontinuations", "quit", "abstinent"]
+)  # fmt: skip
 
 #: names that mean a role and a slot only together: metafor, meta, metadat and Cochrane tables of two unnamed arms
 SIGNATURES: tuple[dict[str, tuple[str, int]], ...] = (
@@ -60,7 +66,8 @@ SIGNATURES: tuple[dict[str, tuple[str, int]], ...] = (
     {"evente": ("events", 1), "timee": ("time_at_risk", 1), "eventc": ("events", 2), "timec": ("time_at_risk", 2)},
     {"meane": ("mean", 1), "sde": ("sd", 1), "ne": ("n", 1), "meanc": ("mean", 2), "sdc": ("sd", 2), "nc": ("n", 2)},
     {"me": ("mean", 1), "se": ("sd", 1), "ne": ("n", 1), "mc": ("mean", 2), "sc": ("sd", 2), "nc": ("n", 2)},
-    {"experimentalcases": ("events", 1), "experimentaln": ("n", 1), "controlcases": ("events", 2), "controln": ("n", 2)},
+    {"experimentalcases": ("events", 1), "experimentaln": ("n", 1), "controlcases": ("events", 2),
+     "controln": ("n", 2)},
     {"experimentalevents": ("events", 1), "experimentaltotal": ("n", 1), "controlevents": ("events", 2),
      "controltotal": ("n", 2)},
     {"experimentalmean": ("mean", 1), "experimentalsd": ("sd", 1), "experimentaln": ("n", 1),
@@ -76,6 +83,17 @@ EFFECT_NAMES: dict[str, tuple[str, bool]] = {
     "oddsratio": ("OR", True), "riskratio": ("RR", True), "hazardratio": ("HR", True), "rateratio": ("IRR", True),
     "md": ("MD", False), "smd": ("SMD", False), "hedgesg": ("SMD", False), "rd": ("RD", False),
 }  # fmt: skip
+
+
+def told_measure(header: str | None) -> tuple[str | None, bool]:
+    """The measure that the name of an effect column tells, if any, and whether the column holds the ratio itself.
+
+    Examples
+    --------
+    >>> told_measure("lnOR"), told_measure("HR"), told_measure("TE")
+    (('OR', False), ('HR', True), (None, False))
+    """
+    return EFFECT_NAMES.get(plain(header or ""), (None, False))
 
 
 def plain(header: str) -> str:
@@ -169,11 +187,13 @@ def read_headers(headers: tuple[str, ...], asked: Mapping[str, str], file: str) 
                                     fix=f"Rename one, or say which is the {role}.")  # fmt: skip
                 single[role] = by_name[name][0]
                 break
-    for role, names in _LAST_RESORT.items():
-        found = [by_name[name][0] for name in names if name in by_name]
-        if found and role not in single and "n" not in single:
-            single[role] = found[0]
+    if _TIME in by_name and not {"time_at_risk", "n"} & single.keys():
+        single["time_at_risk"] = by_name[_TIME][0]
     _slots(free, roles, slotted)
+    outcomes = [headers[0] for name, headers in by_name.items() if name in _OUTCOMES]
+    known = roles | single.keys() | slotted.keys()
+    if len(outcomes) == 1 and not {"events", "mean", "effect"} & known:
+        single["events"] = outcomes[0]
     return Columns(single=single, slotted=slotted, asked=frozenset(roles))
 
 
@@ -217,8 +237,7 @@ def _signatures(free: dict[str, str], single, slotted) -> None:
 def _slots(free: dict[str, str], asked: set[str], slotted) -> None:
     found: dict[tuple[str, int], list[tuple[int, str]]] = {}
     ranks = {name: (role, i) for role, names in SYNONYMS.items() for i, name in enumerate(names)}
-    for role, names in _LAST_RESORT.items():
-        ranks.update({name: (role, 99) for name in names})
+    ranks[_TIME] = ("time_at_risk", len(SYNONYMS["time_at_risk"]))
     for header in free:
         match = _SLOTTED.fullmatch(header.casefold())
         if match and plain(match[1]) in ranks:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from enthesis.errors import DataError
-from enthesis.network.headers import SYNONYMS, Columns, plain
-from enthesis.network.measures import Measure
+from enthesis.network.headers import SYNONYMS, Columns, plain, told_measure
+from enthesis.network.measures import EFFECT, Measure
 from enthesis.network.reading import Sheet
 
 Shape = Literal["arm per row", "arms across", "contrast per row", "contrast against the study's baseline row"]
@@ -54,7 +54,10 @@ class Layout:
 
     def allows(self, measure: Measure | None) -> bool:
         """Whether a measure can be computed from its numbers."""
-        return measure is None or self.numbers in ("contrasts", measure.kind)
+        if measure is None or self.numbers == measure.kind:
+            return True
+        told = told_measure(self.header("effect"))[0]
+        return self.numbers == "contrasts" and (told is None or measure is EFFECT or told == measure.name)
 
     def mapping(self) -> dict[str, str]:
         """What was read as what, for the user."""
@@ -77,10 +80,11 @@ def arm_per_row(columns: Columns, sheet: Sheet) -> list[Layout]:
     names = _arm_names(columns)
     if names is None:
         return []
+    versus = _names_comparators(columns, sheet)
     out = []
     for numbers, sufficient, more in _ARM_NUMBERS:
         need = next((roles for roles in sufficient if columns.has(*roles)), None)
-        if need is not None:
+        if need is not None and not (versus and numbers == "means" and "mean" not in columns.asked):
             extra = tuple(r for r in more if columns.has(r) and r not in need)
             out.append(_single("arm per row", numbers, columns, (*names, *need, *extra)))
     return out
@@ -103,7 +107,7 @@ def arms_across(columns: Columns, sheet: Sheet) -> list[Layout]:
                 named = ()
             chosen = named or slots
             found = {("study", 0): columns.single["study"]}
-            if not named and columns.has("treatment", "comparator"):
+            if not named and _names_comparators(columns, sheet):
                 found |= {("treatment", 1): columns.single["treatment"], ("treatment", 2): columns.single["comparator"]}
             for slot in chosen:
                 if named:
@@ -120,7 +124,11 @@ def arms_across(columns: Columns, sheet: Sheet) -> list[Layout]:
 
 def contrast_per_row(columns: Columns, sheet: Sheet) -> list[Layout]:
     """Layouts with two treatments, an effect and its precision in each row."""
-    if not columns.has("study", "effect"):
+    if not columns.has("study"):
+        return []
+    # two treatments in a row: a single column `y` is their difference
+    effect = columns.single.get("effect") or columns.single.get("mean")
+    if effect is None:
         return []
     precision = _precision(columns)
     if not precision:
@@ -128,11 +136,13 @@ def contrast_per_row(columns: Columns, sheet: Sheet) -> list[Layout]:
     found = {("study", 0): columns.single["study"]}
     if len(columns.slots("treatment")) >= 2:
         found |= {("treatment", s): columns.slotted["treatment"][s] for s in (1, 2)}
-    elif columns.has("treatment", "comparator"):
+    elif _names_comparators(columns, sheet):
         found |= {("treatment", 1): columns.single["treatment"], ("treatment", 2): columns.single["comparator"]}
+    elif not columns.has("effect"):
+        return []
     elif columns.has("treatment") or "treatment" in columns.slotted:
         return []  # one treatment per row: an arm, or a contrast against the baseline row
-    found |= {("effect", 0): columns.single["effect"], **precision}
+    found |= {("effect", 0): effect, **precision}
     return [Layout("contrast per row", "contrasts", found)]
 
 
@@ -218,6 +228,19 @@ def _arm_names(columns: Columns) -> tuple[str, ...] | None:
     return ("study", "agent") if columns.has("agent") else None
 
 
+def _names_comparators(columns: Columns, sheet: Sheet) -> bool:
+    """Whether rows name a treatment and what it was compared with (a column `control` of 0 and 1 does not)."""
+    if not columns.has("treatment", "comparator"):
+        return False
+    if "comparator" in columns.asked:
+        return True
+    return not {c.strip().casefold() for c in sheet.cells(columns.single["comparator"])} <= _FLAGS
+
+
+#: cells of a column that marks rows instead of naming treatments
+_FLAGS = frozenset(["", "0", "1", "yes", "no", "y", "n", "true", "false", "na"])
+
+
 def _single(shape: Shape, numbers: Numbers, columns: Columns, roles: Sequence[str]) -> Layout:
     return Layout(shape, numbers, {(role, 0): columns.single[role] for role in roles})
 
@@ -272,5 +295,5 @@ def one_empty_per_study(sheet: Sheet, study: str, effect: str) -> bool:
 
     counts: dict[str, list[int]] = {}
     for name, cell in zip(sheet.cells(study), sheet.cells(effect), strict=True):
-        counts.setdefault(name, [0, 0])[not cell or cell.casefold() in MISSING] += 1
+        counts.setdefault(name, [0, 0])[not cell.strip() or cell.strip().casefold() in MISSING] += 1
     return all(empty == 1 and full >= 1 for full, empty in counts.values())

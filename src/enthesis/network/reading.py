@@ -61,7 +61,7 @@ class Sheet:
     header : tuple of str
         Column names as written, without outer spaces.
     columns : tuple of sequences of str
-        The cells of each column, without outer spaces; an empty cell is "".
+        The cells of each column as written; an empty cell is "".
     lines : sequence of int
         The row of each record as a spreadsheet shows it.
     delimiter : str
@@ -245,14 +245,14 @@ def _records(text: str, delimiter: str, name: str, first: int) -> list[tuple[int
     if delimiter == " ":  # aligned listings, as WinBUGS prints them
         text = re.sub(r"[ \t]+", " ", re.sub(r"(?m)^[ \t]+|[ \t]+$", "", text))
         text = re.sub(r"(?mi)^END$", "", text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     records: list[tuple[int, list[str]]] = []
     row = first - 1
     try:
-        for row, record in enumerate(reader, first):  # noqa: B007  (row is used when the next record cannot be read)
+        for row, record in enumerate(reader, first):
             if len(records) > MAX_ROWS:
                 raise DataError(f"has more than {MAX_ROWS:,} rows", file=name, fix="Is it the right file?")
-            if record and any(cell and not cell.isspace() for cell in record):
+            if "".join(record).strip():
                 records.append((row, record))
     except csv.Error as error:
         what = (
@@ -260,8 +260,8 @@ def _records(text: str, delimiter: str, name: str, first: int) -> list[tuple[int
             if "limit" not in str(error)
             else f"a cell has more than {MAX_CELL:,} letters"
         )
-        raise DataError(what, file=name, row=row + 1,
-                        fix='Look at the quotation marks from this row on; write a quote inside a cell as "".') from None  # fmt: skip
+        fix = 'Look at the quotation marks from this row on; write a quote inside a cell as "".'
+        raise DataError(what, file=name, row=row + 1, fix=fix) from None
     return records
 
 
@@ -284,7 +284,7 @@ def _sheet(records: list[tuple[int, list[str]]], delimiter: str, name: str, note
         body.append(record)
     if not body:
         raise DataError("has a header and no rows", file=name, row=head_row, fix="Give one row per arm or contrast.")
-    columns = tuple(tuple(map(str.strip, column)) for column in zip(*body, strict=True))
+    columns = tuple(zip(*body, strict=True))
     return _checked(Sheet(file=name, header=tuple(header), columns=columns, lines=lines, delimiter=delimiter,
                           notes=notes), head_row)  # fmt: skip
 
@@ -343,8 +343,8 @@ def _from_columns(columns: dict[str, list]) -> Sheet:
         raise DataError("the columns have different lengths", fix="Give every column one value per row.")
     if max(sizes) > MAX_ROWS:
         raise DataError(f"the table has more than {MAX_ROWS:,} rows", fix="Is it the right table?")
-    texts = [tuple(cell_text(v).strip() for v in column) for column in columns.values()]
-    keep = [i for i, row in enumerate(zip(*texts, strict=True)) if any(row)]
+    texts = [tuple(map(cell_text, column)) for column in columns.values()]
+    keep = [i for i, row in enumerate(zip(*texts, strict=True)) if "".join(row).strip()]
     if not keep:
         raise DataError("the table is empty", fix="Give a table with one row per arm or contrast.")
     return _checked(

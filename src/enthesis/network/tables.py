@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+import numpy as np
+
 from enthesis.errors import DataError, UsageError, unknown_name
-from enthesis.network.arms import arm_blocks, read_arms
+from enthesis.network.arms import ArmRows, arm_block, comparable_arms, read_arms
 from enthesis.network.blocks import Block, Contrasts
-from enthesis.network.cells import Numbers
-from enthesis.network.contrasts import contrast_block, read_contrasts
-from enthesis.network.headers import EFFECT_NAMES, check_roles, plain, read_headers, unused
+from enthesis.network.cells import Numbers, natural_order
+from enthesis.network.contrasts import ContrastRows, contrast_block, read_contrasts
+from enthesis.network.headers import check_roles, read_headers, told_measure, unused
 from enthesis.network.layouts import Layout, choose
 from enthesis.network.ledger import Entry, Ledger
 from enthesis.network.measures import EFFECT, IRR, MD, MEASURES, OR, ContinuityCorrection, Measure
@@ -136,24 +138,64 @@ def _blocks(
     sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure, ledger: list[Entry]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Block, ...]]:
     """Studies, treatments and blocks in their final order; what was left out goes to the ledger."""
-    read = Numbers(sheet, [h for (role, _), h in layout.columns.items() if role not in _NAME_ROLES])
+    arms = contrasts = None
     if layout.numbers == "contrasts":
-        rows = read_contrasts(sheet, layout, read, measure, ledger)
-        ledger += read.notes
-        return contrast_block(rows, sheet, ledger)
-    rows = read_arms(sheet, layout, read, measure, ledger)
+        read = _numbers(sheet, layout)
+        contrasts = read_contrasts(sheet, layout, read, measure, ledger)
+    else:
+        spare = next((x for x in others if x.shape == "contrast per row" and x.allows(measure)), None)
+        spare = spare if layout.slots and layout.header("treatment", 1) else None
+        read = _numbers(sheet, layout, spare)
+        rows, lost = read_arms(sheet, layout, read, measure, ledger)
+        if lost and spare:
+            contrasts, rows, lost = _completed(sheet, spare, read, measure, rows, lost, ledger)
+        ledger += lost
+        arms = comparable_arms(rows, ledger)
     ledger += read.notes
-    return arm_blocks(rows, sheet, layout.numbers, ledger)
+    named = [r for r in (arms[0] if arms else None, contrasts) if r is not None]
+    studies = tuple(natural_order({s for r in named for s in r.study}))
+    versus = contrasts.comparator if contrasts else []
+    treatments = tuple(natural_order({t for r in named for t in r.treatment} | set(versus)))
+    at = {s: i for i, s in enumerate(studies)}, {t: i for i, t in enumerate(treatments)}
+    blocks: list[Block] = []
+    if arms and arms[1]:
+        blocks.append(arm_block(*arms, *at))
+    if contrasts and contrasts.study:
+        blocks.append(contrast_block(contrasts, sheet, *at))
+    return studies, treatments, tuple(blocks)
+
+
+def _numbers(sheet: Sheet, *layouts: Layout | None) -> Numbers:
+    columns = {h for x in layouts if x for (role, _), h in x.columns.items() if role not in _NAME_ROLES}
+    return Numbers(sheet, [h for h in sheet.header if h in columns])
+
+
+def _completed(
+    sheet: Sheet,
+    spare: Layout,
+    read: Numbers,
+    measure: Measure,
+    rows: ArmRows,
+    lost: list[Entry],
+    ledger: list[Entry],
+) -> tuple[ContrastRows, ArmRows, list[Entry]]:
+    """Studies whose arms lack numbers, read from the table's contrasts instead."""
+    short = {entry.study for entry in lost}
+    contrasts = read_contrasts(sheet, spare, read, measure, ledger, only=short)
+    found = set(contrasts.study)
+    if found:
+        reason = f"{len(found)} studies without numbers for every arm were read from their contrasts."
+        ledger.append(Entry(action="note", rule="arms and contrasts", reason=reason))
+    keep = [i for i, study in enumerate(rows.study) if study not in found]
+    return contrasts, rows.take(np.array(keep, int)), [e for e in lost if e.study not in found]
 
 
 _NAME_ROLES = frozenset(["study", "treatment", "agent"])
 
 
 def _default_measure(layout: Layout) -> Measure:
-    if layout.numbers != "contrasts":
-        return {"counts": OR, "means": MD, "rates": IRR}[layout.numbers]
-    told = EFFECT_NAMES.get(plain(layout.header("effect") or ""))
-    return MEASURES[told[0]] if told else EFFECT
+    told = told_measure(layout.header("effect"))[0]
+    return MEASURES[told] if told else {"counts": OR, "means": MD, "rates": IRR, "contrasts": EFFECT}[layout.numbers]
 
 
 def _mapping_notes(sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure) -> list[Entry]:
@@ -189,17 +231,18 @@ def _reference(
     if len(usual) == 1:
         name, why = usual[0], "the one treatment with the name of a usual comparator"
     else:
-        counts = dict.fromkeys(names, 0)
-        in_study = {(s, t) for b in blocks for s, t in zip(b.study.tolist(), b.treatment.tolist(), strict=True)}
-        for block in blocks:
-            if isinstance(block, Contrasts):
-                in_study |= set(zip(block.study.tolist(), block.comparator.tolist(), strict=True))
-        for _, t in in_study:
-            counts[names[t]] += 1
-        name = max(names, key=lambda t: (counts[t], -names.index(t)))
-        why = f"the treatment in most studies ({counts[name]} of {len(studies)})"
+        counts = _studies_of_each(names, blocks)
+        at = int(np.argmax(counts))  # of equals, the first by name
+        name, why = names[at], f"the treatment in most studies ({counts[at]} of {len(studies)})"
     ledger.append(Entry(action="note", rule="reference", arm=name, reason=f"{name!r} is the reference: {why}."))
     return name
+
+
+def _studies_of_each(names: tuple[str, ...], blocks: tuple[Block, ...]) -> np.ndarray:
+    """In how many studies each treatment is, shape (treatments,)."""
+    pairs = [block.study * len(names) + block.treatment for block in blocks]
+    pairs += [block.study * len(names) + block.comparator for block in blocks if isinstance(block, Contrasts)]
+    return np.bincount(np.unique(np.concatenate(pairs)) % len(names), minlength=len(names))
 
 
 def _is_usual_reference(name: str) -> bool:
