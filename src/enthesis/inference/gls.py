@@ -127,11 +127,11 @@ def tau_interval(target: ContrastTarget, level: float = 0.95) -> tuple[float, fl
 
 
 def _where_q_meets(target: ContrastTarget, value: float) -> float:
-    if solve(target).Q <= value:
+    if value >= solve(target).Q:
         return 0.0
     high = _typical_variance(target)
     for _ in range(200):
-        if solve(target, high).Q < value:
+        if value > solve(target, high).Q:
             return brentq(lambda t: solve(target, t).Q - value, 0.0, high, xtol=1e-12, rtol=1e-12)
         high *= 4
     return float("inf")

@@ -19,6 +19,7 @@ So the weighted draws target the exact posterior, up to the error of the inner q
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -235,7 +236,7 @@ def _rule(target: Target, modes: Modes, tau_post: TauPosterior | None) -> tuple[
         theta += [modes.theta[j], modes.theta[j] + 2 * spread, modes.theta[j] - 2 * spread]
         tau += [modes.tau[j]] * 3
     theta, tau = np.array(theta), np.array(tau)
-    for rule, finer in zip(RULES[:-1], RULES[1:], strict=True):
+    for rule, finer in itertools.pairwise(RULES):
         error = quadrature_error(target, theta, tau, _at(modes, tau), rule, finer)
         if error < QUADRATURE_TOLERANCE:
             return rule, error

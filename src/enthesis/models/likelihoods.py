@@ -6,7 +6,7 @@ derivative and the negative second derivative, and a start for Newton's method.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -31,7 +31,7 @@ class Binomial:
     -1.3863
     """
 
-    link: Link = Logit()
+    link: Link = field(default=Logit())
     kind: ClassVar[str] = "counts"
 
     def log_density(self, data: Data, eta: Array) -> Array:
@@ -75,7 +75,7 @@ class Poisson:
     1.0
     """
 
-    link: Log = Log()
+    link: Log = field(default=Log())
     kind: ClassVar[str] = "rates"
 
     def log_density(self, data: Data, eta: Array) -> Array:
@@ -107,7 +107,7 @@ class Gaussian:
     -0.5
     """
 
-    link: Identity = Identity()
+    link: Identity = field(default=Identity())
     kind: ClassVar[str] = "means"
 
     def log_density(self, data: Data, eta: Array) -> Array:

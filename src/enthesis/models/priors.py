@@ -260,8 +260,8 @@ def parse_prior(text: str) -> Prior:
     family = re.sub(r"[_\- ]", "", match.group(1)).lower() if match else ""
     if not match or family not in _FAMILIES:
         raise UsageError(
-            f"prior {str(text)[:60]!r} is not understood. Write normal(mean, sd), uniform(lower, upper), half-normal(sd), "
-            "half-cauchy(scale) or log-normal(mean_log, sd_log), for tau² with ' on variance' behind it."
+            f"prior {str(text)[:60]!r} is not understood. Write normal(mean, sd), uniform(lower, upper), "
+            "half-normal(sd), half-cauchy(scale) or log-normal(mean_log, sd_log); for tau² add ' on variance'."
         )
     kind, size = _FAMILIES[family]
     try:

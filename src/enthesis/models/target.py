@@ -205,7 +205,7 @@ def _from_means(block: ArmBlock, baseline: Normal) -> list[GaussianPart]:
                 plus=block.treatment[at],
                 minus=np.repeat(block.treatment[at[:, :1]], k, axis=1),
                 study=block.study[at[:, 0]],
-            )  # fmt: skip
+            )
         )
     return parts
 

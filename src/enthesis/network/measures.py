@@ -2,7 +2,8 @@
 
 A contrast is always *treatment minus comparator on the measure's scale*; nothing else in the package flips a sign.
 `Measure.pair` maps two arms to (effect, variance). Formulas: Higgins JPT et al., Cochrane Handbook chapter 6 and
-10.4; arcsine difference: Rücker G et al., Stat Med 2009;28:721; ratio of means: Friedrich JO et al., BMC Med Res Methodol 2008;8:32.
+10.4; arcsine difference: Rücker G et al., Stat Med 2009;28:721; ratio of means: Friedrich JO et al., BMC Med Res
+Methodol 2008;8:32.
 
 Two standardised mean differences. `SMD` divides by the standard deviation pooled over all arms of the study, with
 var = 1/n1 + 1/n2 + d²/(2 N), N patients in the study (Crippa A & Orsini N, BMC Med Res Methodol 2016;16:91): the

@@ -217,7 +217,7 @@ def _arms_in(block: Block) -> int:
 
 def _no_repeated_arm(block: Block, studies: tuple[str, ...], names: tuple[str, ...]) -> None:
     key = block.study * len(names) + block.treatment
-    unique, first, count = np.unique(key, return_index=True, return_counts=True)
+    unique, count = np.unique(key, return_counts=True)
     if np.any(count > 1):
         twice = np.flatnonzero(key == unique[count > 1][0])
         at = [block.rows[i] if block.rows else f"row {i + 1}" for i in twice]

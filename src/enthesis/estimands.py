@@ -1,0 +1,416 @@
+"""Estimands: tables read off a fit.
+
+Everything is on the model's scale (log for ratios) with 95 % intervals named `lower` and `upper`: confidence intervals
+for `gls`, equal-tailed credible intervals for Bayesian engines. An effect is treatment minus comparator.
+
+Sources: P-score: Rücker G & Schwarzer G, BMC Med Res Methodol 2015;15:58. SUCRA and rank probabilities: Salanti G,
+Ades AE, Ioannidis JPA, J Clin Epidemiol 2011;64:163. Prediction in a new study: Higgins JPT, Thompson SG,
+Spiegelhalter DJ, J R Stat Soc A 2009;172:137; for networks with a t distribution on the degrees of freedom of Q as
+netmeta 3 does. Absolute effects and NNT: Cochrane Handbook chapter 15; Altman DG, BMJ 1998;317:1309.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtr
+from scipy.stats import norm, t
+
+from enthesis.errors import UsageError
+from enthesis.inference.diagnostics import quantiles
+from enthesis.inference.exact import normal_points
+from enthesis.inference.fit import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Better = Literal["higher", "lower"]
+
+_Z = float(norm.ppf(0.975))
+#: quasi-random points for the rank probabilities of a gls fit; their error is below 0.002
+RANK_POINTS = 16_384
+#: columns whose quantiles are taken at once
+_BATCH = 512
+
+
+def relative_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
+    """Effects of every treatment against a comparator, or of every ordered pair.
+
+    Parameters
+    ----------
+    fit : Fit
+    comparator : str, optional
+        One treatment; default all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        treatment, comparator, estimate, se, lower, upper (model's scale). Posterior mean and standard deviation for
+        Bayesian engines.
+
+    Raises
+    ------
+    UsageError
+        When the comparator is not in the network; the message names the nearest treatment.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> network = en.from_table([dict(study="1", treatment=x, effect_mean=0, mean=m, sd=1, n=50)
+    ...                          for x, m in (("A", 0.0), ("B", 0.5))], measure="MD", reference="A")
+    >>> en.relative_effects(en.fit(network, engine="gls"), comparator="A").round(2).to_dict("records")
+    [{'treatment': 'B', 'comparator': 'A', 'estimate': 0.5, 'se': 0.2, 'lower': 0.11, 'upper': 0.89}]
+    """
+    rows, cols = _pairs(fit, comparator)
+    estimate = fit.estimate[rows] - fit.estimate[cols]
+    se = _pair_se(fit, rows, cols)
+    if fit.is_bayesian:
+        lower, upper = _draw_intervals(fit.d, fit.weights, rows, cols)
+    else:
+        lower, upper = estimate - _Z * se, estimate + _Z * se
+    return _frame(fit, rows, cols, estimate, se, lower, upper)
+
+
+def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
+    """Effects to be expected in a new study of the same kind.
+
+    Parameters
+    ----------
+    fit : Fit
+    comparator : str, optional
+
+    Returns
+    -------
+    pandas.DataFrame
+        treatment, comparator, estimate, se, lower, upper. For `gls` the interval uses a t distribution on the degrees
+        of freedom of Q, and is NaN when there are none. For common effects it equals `relative_effects`.
+    """
+    if fit.effects == "common":
+        return relative_effects(fit, comparator)
+    rows, cols = _pairs(fit, comparator)
+    estimate = fit.estimate[rows] - fit.estimate[cols]
+    if fit.is_bayesian:
+        new = fit.d + fit.tau_draws[:, None] / math.sqrt(2) * normal_points(*fit.d.shape, seed=_seed(fit) + 1)
+        spread = float(fit.weights @ fit.tau_draws**2)
+        lower, upper = _draw_intervals(new, fit.weights, rows, cols)
+    else:
+        spread = fit.tau.estimate**2
+        lower = upper = np.full(len(rows), np.nan)
+    se = np.sqrt(_pair_se(fit, rows, cols) ** 2 + spread)
+    if not fit.is_bayesian and fit.heterogeneity.df > 0:
+        width = t.ppf(0.975, fit.heterogeneity.df) * se
+        lower, upper = estimate - width, estimate + width
+    return _frame(fit, rows, cols, estimate, se, lower, upper)
+
+
+def probability(fit: Fit, treatment: str, comparator: str, *, above: float = 0.0) -> float:
+    """Posterior probability that an effect exceeds a value (model's scale).
+
+    Parameters
+    ----------
+    fit : Fit
+    treatment, comparator : str
+    above : float
+        On the model's scale: for a ratio of 1.25 give log(1.25).
+
+    Returns
+    -------
+    float
+        For `gls`, the one-sided normal probability of the same statement, which equals the posterior under flat priors.
+    """
+    a, b = fit.network.index(treatment), fit.network.index(comparator)
+    if fit.is_bayesian:
+        return float(fit.weights @ (fit.d[:, a] - fit.d[:, b] > above))
+    se = float(_pair_se(fit, np.array([a]), np.array([b]))[0])
+    return float(ndtr((fit.estimate[a] - fit.estimate[b] - above) / se))
+
+
+def league(fit: Fit, *, digits: int = 2) -> pd.DataFrame:
+    """The league table as text: cell = row versus column, on the scale people read.
+
+    Parameters
+    ----------
+    fit : Fit
+    digits : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index and columns are treatments; cells "estimate (lower to upper)", ratios back-transformed; the diagonal
+        holds the treatment's name.
+    """
+    import pandas as pd
+
+    table = relative_effects(fit)
+    back = fit.network.measure.back_transform
+    text = [
+        f"{e:.{digits}f} ({lo:.{digits}f} to {hi:.{digits}f})"
+        for e, lo, hi in zip(back(table["estimate"]), back(table["lower"]), back(table["upper"]), strict=True)
+    ]
+    names = list(fit.treatments)
+    out = pd.DataFrame("", index=pd.Index(names, name="treatment"), columns=names, dtype=object)
+    at = fit.network.index
+    for treatment, comparator, cell in zip(table["treatment"], table["comparator"], text, strict=True):
+        out.iat[at(treatment), at(comparator)] = cell
+    for i, name in enumerate(names):
+        out.iat[i, i] = name
+    return out
+
+
+def ranks(fit: Fit, better: Better | None = None) -> pd.DataFrame:
+    """Ranking measures. They say nothing about size or certainty: read them with `relative_effects`.
+
+    Parameters
+    ----------
+    fit : Fit
+    better : {"higher", "lower"}, optional
+        Which direction of the effect is good; default the network's; `higher` when that is not set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        treatment, p_score, sucra, mean_rank, rank_1 ... rank_T (probabilities; rank 1 is best), in network order.
+        `p_score` of a Bayesian fit is the mean posterior probability of being better than each competitor.
+    """
+    import pandas as pd
+
+    sign = direction(fit, better)
+    T = len(fit.treatments)
+    if fit.is_bayesian:
+        draws, weights = sign * fit.d, fit.weights
+    else:
+        scale, axes = np.linalg.eigh(fit.covariance)
+        z = normal_points(RANK_POINTS, T, seed=1)
+        draws = sign * (fit.estimate + (z * np.sqrt(np.maximum(scale, 0.0))) @ axes.T)
+        weights = np.full(RANK_POINTS, 1 / RANK_POINTS)
+    place = np.argsort(np.argsort(-draws, axis=1, kind="stable"), axis=1, kind="stable")
+    flat = (place + np.arange(T) * T).ravel()
+    probabilities = np.bincount(flat, np.repeat(weights, T), T * T).reshape(T, T)
+    mean_rank = probabilities @ np.arange(1, T + 1)
+    sucra = (T - mean_rank) / (T - 1)
+    frame = pd.DataFrame(
+        {
+            "treatment": list(fit.treatments),
+            "p_score": _p_scores(fit, sign, sucra),
+            "sucra": sucra,
+            "mean_rank": mean_rank,
+        }
+    )
+    columns = pd.DataFrame(probabilities, columns=[f"rank_{i + 1}" for i in range(T)])
+    return pd.concat([frame, columns], axis=1)
+
+
+def direction(fit: Fit, better: Better | None = None) -> float:
+    """+1 when higher effects are better, -1 when lower ones are."""
+    better = better or fit.network.better or "higher"
+    if better not in ("higher", "lower"):
+        raise UsageError(f"better must be 'higher' or 'lower', not {better!r}.")
+    return 1.0 if better == "higher" else -1.0
+
+
+def absolute_effects(fit: Fit, baseline_risk: float, *, comparator: str | None = None) -> pd.DataFrame:
+    """Absolute effects per 1,000 patients for a stated risk with the comparator, and numbers needed to treat.
+
+    Parameters
+    ----------
+    fit : Fit
+        On OR, RR, RD or HR.
+    baseline_risk : float
+        Risk of the outcome with the comparator, between 0 and 1.
+    comparator : str, optional
+        Default: the reference.
+
+    Returns
+    -------
+    pandas.DataFrame
+        treatment, risk, risk_lower, risk_upper, per_1000, per_1000_lower, per_1000_upper, difference_per_1000,
+        difference_lower, difference_upper (against the comparator), nnt, nnt_lower, nnt_upper (1 / |risk
+        difference|; upper is inf when the interval of the difference holds 0), nnt_for ("benefit", "harm", or
+        "event" when the network does not say which direction is better).
+
+    Raises
+    ------
+    UsageError
+        When the risk is not between 0 and 1, or the measure gives no risks.
+    """
+    import pandas as pd
+
+    if not (isinstance(baseline_risk, int | float) and 0 < baseline_risk < 1):
+        raise UsageError(f"the baseline risk must be between 0 and 1, not {baseline_risk!r}.")
+    comparator = comparator or fit.reference
+    base = fit.network.index(comparator)
+    table = relative_effects(fit, comparator)
+    effects = [table[c].to_numpy() for c in ("estimate", "lower", "upper")]
+    risk, lower, upper = (risk_given(fit, baseline_risk, effect) for effect in effects)
+    if fit.is_bayesian:
+        others = [fit.network.index(name) for name in table["treatment"]]
+        risk = fit.weights @ risk_given(fit, baseline_risk, fit.d[:, others] - fit.d[:, [base]])
+    difference = [1000 * (x - baseline_risk) for x in (risk, lower, upper)]
+    with np.errstate(divide="ignore"):
+        nnt = [1000 / np.abs(x) for x in difference]
+    crosses = (difference[1] <= 0) & (difference[2] >= 0)
+    return pd.DataFrame(
+        {
+            "treatment": table["treatment"],
+            "risk": risk,
+            "risk_lower": lower,
+            "risk_upper": upper,
+            "per_1000": 1000 * risk,
+            "per_1000_lower": 1000 * lower,
+            "per_1000_upper": 1000 * upper,
+            "difference_per_1000": difference[0],
+            "difference_lower": difference[1],
+            "difference_upper": difference[2],
+            "nnt": nnt[0],
+            "nnt_lower": np.minimum(nnt[1], nnt[2]),
+            "nnt_upper": np.where(crosses, np.inf, np.maximum(nnt[1], nnt[2])),
+            "nnt_for": [_nnt_for(fit, x) for x in difference[0]],
+        }
+    )
+
+
+def risk_given(fit: Fit, baseline_risk: float, effect: Array) -> Array:
+    """The risk that follows from a baseline risk and an effect on the model's scale."""
+    name = fit.network.measure.name
+    if name == "OR":
+        return expit(logit(baseline_risk) + effect)
+    if name == "RR":
+        return np.minimum(baseline_risk * np.exp(effect), 1.0)
+    if name == "RD":
+        return np.clip(baseline_risk + effect, 0.0, 1.0)
+    if name == "HR":
+        return -np.expm1(np.log1p(-baseline_risk) * np.exp(effect))
+    raise UsageError(f"absolute risks follow from OR, RR, RD or HR, not from {name} ({fit.network.measure.label}).")
+
+
+def fit_json(fit: Fit) -> dict[str, Any]:
+    """The documented JSON of `enthesis fit` (docs/reference/fit-json.md).
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    dict
+        Plain numbers, strings, lists and None; estimates on the model's scale.
+    """
+    from enthesis import __version__
+
+    table = ranks(fit)
+    probabilities = table.filter(regex=r"^rank_\d+$").to_numpy()
+    result = {
+        "enthesis": __version__,
+        "measure": fit.network.measure.name,
+        "scale": fit.network.measure.scale,
+        "reference": fit.reference,
+        "engine": fit.engine,
+        "effects": fit.effects,
+        "model": fit.model.describe() if fit.is_bayesian else f"{fit.effects} effects",
+        "n_studies": fit.network.n_studies,
+        "n_arms": fit.network.n_arms,
+        "n_treatments": fit.network.n_treatments,
+        "tau": {"estimate": fit.tau.estimate, "lower": fit.tau.lower, "upper": fit.tau.upper},
+        "relative_effects": relative_effects(fit).to_dict("records"),
+        "predictive": predictive_effects(fit).to_dict("records"),
+        "ranks": [
+            {"treatment": row.treatment, "p_score": row.p_score, "sucra": row.sucra, "mean_rank": row.mean_rank,
+             "probabilities": probabilities[i].tolist()}
+            for i, row in enumerate(table.itertuples())
+        ],
+        "better": fit.network.better or "higher",
+        "heterogeneity": {"Q": fit.heterogeneity.Q, "df": fit.heterogeneity.df, "p": fit.heterogeneity.p,
+                          "I2": fit.heterogeneity.I2},
+        "diagnostics": {**fit.diagnostics, **fit.settings},
+        "status": {"ok": fit.status.ok, "message": fit.status.message},
+        "ledger": fit.network.ledger.to_records(),
+        "mapping": dict(fit.network.mapping),
+    }  # fmt: skip
+    return plain(result)
+
+
+def plain(value: Any) -> Any:
+    """The same value in plain Python types, with None where a number is not finite."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(v) for v in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _pairs(fit: Fit, comparator: str | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    T = len(fit.treatments)
+    columns = range(T) if comparator is None else [fit.network.index(comparator)]
+    grid = [(a, b) for a in range(T) for b in columns if a != b]
+    pairs = np.array(grid, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _pair_se(fit: Fit, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Array:
+    variance = np.diag(fit.covariance)
+    return np.sqrt(np.maximum(variance[rows] + variance[cols] - 2 * fit.covariance[rows, cols], 0.0))
+
+
+def _draw_intervals(d: Array, weights: Array, rows, cols) -> tuple[Array, Array]:
+    """Equal-tailed intervals of d[row] - d[col]; each unordered pair is sorted once."""
+    low, high = np.minimum(rows, cols), np.maximum(rows, cols)
+    unique, inverse = np.unique(low * d.shape[1] + high, return_inverse=True)
+    a, b = np.divmod(unique, d.shape[1])
+    found = np.concatenate(
+        [
+            quantiles(d[:, a[i : i + _BATCH]] - d[:, b[i : i + _BATCH]], weights, (0.025, 0.975))
+            for i in range(0, len(unique), _BATCH)
+        ],
+        axis=1,
+    )[:, inverse]
+    forward = rows < cols
+    return np.where(forward, found[0], -found[1]), np.where(forward, found[1], -found[0])
+
+
+def _p_scores(fit: Fit, sign: float, sucra: Array) -> Array:
+    if fit.is_bayesian:
+        return sucra
+    T = len(fit.treatments)
+    difference = sign * (fit.estimate[:, None] - fit.estimate[None, :])
+    variance = np.diag(fit.covariance)
+    se = np.sqrt(np.maximum(variance[:, None] + variance[None, :] - 2 * fit.covariance, 0.0))
+    np.fill_diagonal(se, 1.0)
+    wins = ndtr(difference / se)
+    np.fill_diagonal(wins, 0.0)
+    return wins.sum(1) / (T - 1)
+
+
+def _nnt_for(fit: Fit, difference: float) -> str:
+    if fit.network.better is None or difference == 0:
+        return "event"
+    return "benefit" if (difference > 0) == (fit.network.better == "higher") else "harm"
+
+
+def _seed(fit: Fit) -> int:
+    return int(fit.settings.get("seed", 1))
+
+
+def _frame(fit: Fit, rows, cols, estimate, se, lower, upper) -> pd.DataFrame:
+    import pandas as pd
+
+    names = np.array(fit.treatments, dtype=object)
+    return pd.DataFrame(
+        {
+            "treatment": names[rows],
+            "comparator": names[cols],
+            "estimate": estimate,
+            "se": se,
+            "lower": lower,
+            "upper": upper,
+        }
+    )

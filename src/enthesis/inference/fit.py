@@ -1,0 +1,237 @@
+"""fit(network, model) → Fit: chooses an engine, runs it, puts the names back.
+
+The rule (docs/how-to/how-to-choose.md says it in prose): `auto` is the deterministic Bayesian engine, which is exact
+for normal data and corrected to the exact posterior otherwise; `gls` is the frequentist twin on contrasts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from enthesis.errors import EnthesisError, UsageError, unknown_name
+from enthesis.hashing import content_hash
+from enthesis.inference import exact, gls, laplace
+from enthesis.inference.result import Posterior, Status
+from enthesis.models.heterogeneity import Common
+from enthesis.models.likelihoods import EXACT
+from enthesis.models.model import Model
+from enthesis.models.target import compile_target, contrast_target
+from enthesis.network.blocks import Contrasts
+from enthesis.network.network import Network
+from enthesis.network.subset import comparable
+
+Array = NDArray[np.float64]
+Engine = Literal["auto", "gls", "laplace"]
+ENGINES: tuple[str, ...] = ("auto", "gls", "laplace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tau:
+    """Between-study standard deviation with its 95 % interval, on the measure's scale.
+
+    For common effects all three are 0. For `gls` the interval is the Q-profile interval, NaN without degrees of
+    freedom; for Bayesian engines the estimate is the posterior mean.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heterogeneity:
+    """Cochran's Q of the common-effect model with its degrees of freedom, p-value and I² (0 to 1).
+
+    Q sums heterogeneity within and inconsistency between designs. All are NaN where no contrasts can be formed.
+    """
+
+    Q: float
+    df: int
+    p: float
+    I2: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What follows from a network and a model.
+
+    Parameters
+    ----------
+    network, model : Network, Model
+        `network` is what was fitted: arms without a usable contrast are left out for models that need contrasts, and
+        its ledger says so.
+    engine : {"gls", "laplace"}
+    estimate : float array, shape (treatments,)
+        Effects against the reference on the model's scale; posterior means for Bayesian engines.
+    covariance : float array, shape (treatments, treatments)
+    tau : Tau
+    heterogeneity : Heterogeneity
+    status : Status
+    d : float array, shape (draws, treatments), or None
+        Draws of the effects against the reference.
+    tau_draws : float array, shape (draws,), or None
+    weights : float array, shape (draws,), or None
+        Weights of the draws; sum to 1.
+    diagnostics : dict
+    settings : dict
+        Engine settings that change numbers: tau estimator, seed, number of draws.
+    """
+
+    network: Network
+    model: Model
+    engine: str
+    estimate: Array
+    covariance: Array
+    tau: Tau
+    heterogeneity: Heterogeneity
+    status: Status
+    d: Array | None = None
+    tau_draws: Array | None = None
+    weights: Array | None = None
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        """The treatment that `estimate` is expressed against."""
+        return self.network.reference
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Treatment names in the order of the arrays."""
+        return self.network.treatment_names
+
+    @property
+    def effects(self) -> str:
+        """`common` or `random`."""
+        return "common" if isinstance(self.model.heterogeneity, Common) else "random"
+
+    @property
+    def is_bayesian(self) -> bool:
+        """Whether there are posterior draws."""
+        return self.d is not None
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Identity of the inputs, which determine the result."""
+        return content_hash((self.network, self.model, self.engine, self.settings))
+
+    def __str__(self) -> str:
+        tau = f"tau {self.tau.estimate:.3g} ({self.tau.lower:.3g} to {self.tau.upper:.3g})"
+        return (
+            f"Fit of {self.network.n_studies} studies, {self.network.n_treatments} treatments, "
+            f"{self.network.measure.name} by {self.engine}\n  {self.model.describe()}\n  "
+            f"{tau if self.effects == 'random' else 'common effects'}\n  {self.status.message}"
+        )
+
+
+def fit(
+    network: Network,
+    model: Model | None = None,
+    *,
+    engine: Engine = "auto",
+    tau: gls.TauMethod = "REML",
+    seed: int = 1,
+    draws: int = 4000,
+) -> Fit:
+    """Fit a model to a network.
+
+    Parameters
+    ----------
+    network : Network
+    model : Model, optional
+        Default: random effects with a half-normal(1) prior on tau.
+    engine : {"auto", "gls", "laplace"}
+        `laplace` is the deterministic Bayesian engine (exact for normal data); `auto` chooses it; `gls` ignores
+        priors.
+    tau : {"DL", "ML", "REML"}
+        Estimator of tau for `gls`.
+    seed, draws : int
+        Of the Bayesian engines.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    NotConnected
+        When the network falls into parts.
+    DataError, ModelError, UsageError
+        When data, model and engine do not fit one another.
+
+    Examples
+    --------
+    >>> import pandas as pd, enthesis as en
+    >>> table = pd.DataFrame({"study": ["1", "1", "2", "2"], "treatment": ["placebo", "drug"] * 2,
+    ...                       "events": [5, 12, 8, 15], "n": [50, 50, 60, 60]})
+    >>> result = en.fit(en.from_table(table, measure="OR", reference="placebo"), engine="gls")
+    >>> result.status.ok
+    True
+    """
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    if not 100 <= draws <= 1_000_000:
+        raise UsageError(f"draws must be between 100 and 1,000,000, not {draws}.")
+    model = model or Model()
+    if engine == "gls":
+        return _fit_gls(network, model, tau)
+    return _fit_bayesian(network, model, seed, draws)
+
+
+def _fit_gls(network: Network, model: Model, method: gls.TauMethod) -> Fit:
+    network = comparable(network)
+    target = contrast_target(network)
+    common = gls.solve(target)
+    random = not isinstance(model.heterogeneity, Common)
+    tau2 = gls.tau2_estimate(target, method) if random else 0.0
+    solution = gls.solve(target, tau2) if tau2 > 0 else common
+    interval = gls.tau_interval(target) if random else (0.0, 0.0)
+    message = "Generalised least squares."
+    if random and common.df == 0:
+        message += " No degrees of freedom: tau cannot be estimated and was set to 0."
+    return Fit(
+        network=network, model=model, engine="gls", estimate=solution.d, covariance=solution.cov,
+        tau=Tau(estimate=float(np.sqrt(tau2)), lower=interval[0], upper=interval[1]),
+        heterogeneity=_heterogeneity(common), status=Status(ok=True, message=message),
+        diagnostics={"tau_method": method if random else None, "tau_interval": "Q-profile" if random else None},
+        settings={"tau": method if random else None},
+    )  # fmt: skip
+
+
+def _fit_bayesian(network: Network, model: Model, seed: int, draws: int) -> Fit:
+    if any(isinstance(b, Contrasts) or (b.kind, network.measure.name) not in EXACT for b in network.blocks):
+        network = comparable(network)
+    target = compile_target(model, network)
+    engine = laplace if target.arms else exact
+    result: Posterior = engine.posterior(target, draws=draws, seed=seed)
+    D = target.D
+    return Fit(
+        network=network, model=model, engine="laplace", estimate=D @ result.mean, covariance=D @ result.cov @ D.T,
+        tau=Tau(estimate=result.tau_mean, lower=result.tau_interval[0], upper=result.tau_interval[1]),
+        heterogeneity=_contrast_heterogeneity(network), status=result.status, d=result.theta @ D.T,
+        tau_draws=result.tau if result.tau is not None else np.zeros(len(result.theta)), weights=result.weights,
+        diagnostics={**result.diagnostics, "likelihood": list(target.likelihoods)},
+        settings={"seed": seed, "draws": draws},
+    )  # fmt: skip
+
+
+def _heterogeneity(common: gls.GLS) -> Heterogeneity:
+    Q, df = common.Q, common.df
+    if df <= 0:
+        return Heterogeneity(Q=Q, df=df, p=np.nan, I2=np.nan)
+    return Heterogeneity(Q=Q, df=df, p=float(chi2.sf(Q, df)), I2=max(0.0, (Q - df) / Q) if Q > 0 else 0.0)
+
+
+def _contrast_heterogeneity(network: Network) -> Heterogeneity:
+    """Q on contrasts, for the reader; a Bayesian fit does not depend on it, so its failure is not the fit's."""
+    try:
+        return _heterogeneity(gls.solve(contrast_target(comparable(network))))
+    except EnthesisError:
+        return Heterogeneity(Q=np.nan, df=0, p=np.nan, I2=np.nan)
