@@ -134,7 +134,8 @@ def _across(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Nam
     if not layout.header("treatment", 1):
         study = told_apart_by_year(sheet, study, ledger)
     roles = sorted({r for r, slot in layout.columns if slot and r != "treatment"})
-    count = read(layout.header("arms")) if layout.header("arms") else np.full(len(sheet), np.inf)
+    count = read(layout.header("arms")) if layout.header("arms") else np.full(len(sheet), np.nan)
+    count = np.where(np.isnan(count), np.inf, count)
     parts: dict[str, list] = {"study": [], "treatment": [], "position": [], "slot": [], **{r: [] for r in roles}}
     for slot in layout.slots:
         numbers = {r: read(h) if (h := layout.header(r, slot)) else np.full(len(sheet), np.nan) for r in roles}
@@ -145,16 +146,25 @@ def _across(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Nam
         nameless = np.flatnonzero(given & ~named & (slot <= count))
         if len(nameless):
             i = int(nameless[0])
-            raise sheet.error(
-                f"arm {slot} has numbers and no treatment", i, header, "", "Name the treatment of this arm."
-            )
-        use = np.flatnonzero((named if header else given) & (slot <= count))
+            raise sheet.error(f"arm {slot} has numbers and no treatment", i, header, "", "Name its treatment.")
+        beyond = np.flatnonzero(given & named & (slot > count))
+        if len(beyond):
+            i = int(beyond[0])
+            raise sheet.error(f"arm {slot} has numbers, and the row says it has {count[i]:g} arms", i,
+                              layout.header("arms"), sheet.cells(layout.header("arms"))[i],
+                              "Correct the number of arms, or empty the cells of the arm.")  # fmt: skip
+        use = np.flatnonzero(named & (slot <= count))
         parts["study"] += [study[i] for i in use]
         parts["treatment"] += [arm[i] for i in use]
         parts["position"].append(use)
         parts["slot"].append(np.full(len(use), slot))
         for role in roles:
             parts[role].append(numbers[role][use])
+    armless = set(study) - set(parts["study"])
+    for i, name in enumerate(study):
+        if name in armless:
+            ledger.append(Entry(action="excluded", rule="numbers not reported", study=name,
+                                reason="The row has no arm.", rows=(f"{sheet.file}:row {sheet.lines[i]}",)))  # fmt: skip
     if not layout.header("treatment", 1):
         ledger.append(Entry(action="note", rule="arms without names",
                             reason="The table does not name its treatments; its first arms are called 'treatment', "
@@ -251,7 +261,10 @@ def _complete(rows: ArmRows) -> tuple[ArmRows, list[Entry]]:
     lost = []
     needs = _NEEDS[rows.layout.numbers]
     ok = np.all([np.isfinite(rows.values[role]) for role, _ in needs], axis=0)
+    complete = {(rows.study[i], rows.treatment[i]) for i in np.flatnonzero(ok)}
     for i in np.flatnonzero(~ok):
+        if rows.layout.slots and (rows.study[i], rows.treatment[i]) in complete:
+            continue  # another row of the study gives this arm's numbers
         lacking = " and ".join(word for role, word in needs if not np.isfinite(rows.values[role][i]))
         lost.append(Entry(action="excluded", rule="numbers not reported", study=rows.study[i], arm=rows.treatment[i],
                           reason=f"The arm has no {lacking}.", rows=(rows.label(i),)))  # fmt: skip

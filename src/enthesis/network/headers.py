@@ -43,8 +43,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
               "hrub", "rrub", "ub", "high", "uppercl"),
     "arms": ("na",),
 }  # fmt: skip
-#: roles that a user may name: everything but what only listings carry
-ROLES = tuple(role for role in SYNONYMS if role != "arms")
+#: roles that a user may name (an effect's own `se_effect` is called `se`, and only listings carry `arms`)
+ROLES = tuple(role for role in SYNONYMS if role not in ("arms", "se_effect"))
 #: `time` means time at risk to R's meta, follow-up to others: taken only where no other column could be the size
 _TIME = "time"
 #: outcomes whose name may head the column of events; taken where the table has one of them and no `events`
@@ -73,7 +73,7 @@ SIGNATURES: tuple[dict[str, tuple[str, int]], ...] = (
     {"experimentalmean": ("mean", 1), "experimentalsd": ("sd", 1), "experimentaln": ("n", 1),
      "controlmean": ("mean", 2), "controlsd": ("sd", 2), "controln": ("n", 2)},
 )  # fmt: skip
-_SLOTTED = re.compile(r"(.*?[^0-9])[\s._\-]*([1-9][0-9]?)")
+_SLOTTED = re.compile(r"(.*?[^0-9])[\s._\-\[,(]*([1-9][0-9]?)[\])]?")
 _PERCENT = re.compile(r"%|per\s*cent|pct|proportion", re.IGNORECASE)
 
 #: the measure that the name of an effect column tells, and whether the column holds the ratio itself

@@ -46,7 +46,8 @@ class Layout:
     @property
     def roles(self) -> frozenset[str]:
         """The roles it uses."""
-        return frozenset(role for role, _ in self.columns)
+        used = {role for role, _ in self.columns}
+        return frozenset(used | {"comparator"} if self.header("treatment", 2) else used)
 
     def header(self, role: str, slot: int = 0) -> str | None:
         """The header of a role, or None."""

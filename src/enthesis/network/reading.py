@@ -24,7 +24,7 @@ from enthesis.errors import DataError, UsageError
 from enthesis.network.ledger import Entry
 
 #: a table of studies is kilobytes; 200 MB is a wrong file, and reading it could take all memory
-MAX_BYTES = 200 * 1024 * 1024
+MAX_BYTES = 200_000_000
 #: rows and columns beyond these are a wrong file too
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 2_000
@@ -182,8 +182,6 @@ def parse_text(raw: bytes, name: str = "table") -> Sheet:
     """
     text, notes = _decoded(raw, name)
     text, first, hinted = _without_hint(text)
-    if not text.strip("\r\n\t ,;|\ufeff"):
-        raise DataError("the file is empty", file=name, fix="Give a table with a header row and one row per arm.")
     text, head = _plain_bugs_header(text)
     delimiter = hinted or _delimiter(head)
     records = _records(text, delimiter, name, first)
@@ -266,6 +264,8 @@ def _records(text: str, delimiter: str, name: str, first: int) -> list[tuple[int
 
 
 def _sheet(records: list[tuple[int, list[str]]], delimiter: str, name: str, notes: tuple[Entry, ...]) -> Sheet:
+    if not records:
+        raise DataError("the file is empty", file=name, fix="Give a table with a header row and one row per arm.")
     head_row, head = records[0]
     header = [tidy(cell) for cell in head]
     while header and not header[-1]:

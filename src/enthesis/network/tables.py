@@ -112,7 +112,7 @@ def from_table(
     asked = check_roles({**(columns or {}), **{k: v for k, v in named.items() if v is not None}})
     found = read_headers(sheet.header, asked, sheet.file)
     layout, others = choose(found, sheet, chosen)
-    chosen = chosen or _default_measure(layout)
+    chosen = chosen or _default_measure(layout, others)
     ledger = [*sheet.notes, *_mapping_notes(sheet, layout, others, chosen)]
     studies, names, blocks = _blocks(sheet, layout, others, chosen, ledger)
     if not studies or len(names) < 2:
@@ -193,9 +193,13 @@ def _completed(
 _NAME_ROLES = frozenset(["study", "treatment", "agent"])
 
 
-def _default_measure(layout: Layout) -> Measure:
-    told = told_measure(layout.header("effect"))[0]
-    return MEASURES[told] if told else {"counts": OR, "means": MD, "rates": IRR, "contrasts": EFFECT}[layout.numbers]
+def _default_measure(layout: Layout, others: list[Layout]) -> Measure:
+    """What the name of an effect column says, where the layout allows it; else the usual one."""
+    for header in filter(None, (x.header("effect") for x in (layout, *others))):
+        told = told_measure(header)[0]
+        if told and layout.allows(MEASURES[told]):
+            return MEASURES[told]
+    return {"counts": OR, "means": MD, "rates": IRR, "contrasts": EFFECT}[layout.numbers]
 
 
 def _mapping_notes(sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure) -> list[Entry]:
