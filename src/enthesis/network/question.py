@@ -6,7 +6,6 @@ that is wrong is refused with the file, the key, the value and the mend.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,13 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StrictBool, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from enthesis.errors import DataError, EnthesisError, shortened, unknown_name
+from enthesis.errors import DataError, EnthesisError
 from enthesis.network.measures import measure as effect_measure
 from enthesis.network.outcomes import Outcome
 from enthesis.network.outcomes import outcome as known_outcome
-
-#: a question file is a page of text; anything larger is not one
-LARGEST_FILE = 1_000_000
+from enthesis.network.settings import parse_toml, read_toml, settings_error, toml_value
 
 #: which analysis of one result is used first, by kind of data; "" is an analysis that the source does not name
 PREFERENCE: dict[str, tuple[str, ...]] = {
@@ -201,42 +198,6 @@ class Question:
         return found[0]
 
 
-def toml_value(value: Any) -> str:
-    """A plain value (text, number, bool, sequence of them) as TOML writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
-    return "[" + ", ".join(toml_value(item) for item in value) + "]"
-
-
-def read_toml(path: Path | str) -> dict[str, Any]:
-    """The tables of a TOML file of ordinary size; DataError names the file and the line that is not TOML."""
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE + 1)
-    except OSError as problem:
-        raise DataError(f"cannot be read ({problem.strerror})", file=str(path), fix="Check the name.") from None
-    if len(raw) > LARGEST_FILE:
-        raise DataError("is too large for a settings file", file=str(path), fix="Keep it under 1 MB.")
-    try:
-        return parse_toml(raw.decode("utf-8"), file=path.name)
-    except UnicodeDecodeError:
-        raise DataError("is not UTF-8 text", file=path.name, fix="Save the file as UTF-8.") from None
-
-
-def parse_toml(text: str, *, file: str) -> dict[str, Any]:
-    """The tables of a TOML text."""
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as problem:
-        raise DataError(f"is not TOML: {shortened(problem)}", file=file, fix="Mend that line.") from None
-
-
 def questions_from_toml(text: str, *, file: str = "question") -> tuple[Question, ...]:
     """The questions of a TOML text: the top-level keys, or one per `[[question]]` table on top of them.
 
@@ -301,33 +262,6 @@ def _made(raw: dict[str, Any], file: str) -> Question:
     try:
         return TypeAdapter(Question).validate_python(raw)
     except ValidationError as problem:
-        raise _as_data_error(problem.errors()[0], raw, file) from None
+        raise settings_error(problem, file, "a question", [f.name for f in fields(Question)]) from None
     except EnthesisError as problem:
         raise DataError(str(problem), file=file) from None
-
-
-def _as_data_error(first: dict[str, Any], raw: dict[str, Any], file: str) -> DataError:
-    names = [f.name for f in fields(Question)]
-    key = str(first["loc"][0]) if first["loc"] else None
-    value = first["input"] if key and first["type"] != "missing" else None
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        hint = str(unknown_name("key", key, names, show=len(names)))
-        return DataError("is not a key of a question", file=file, column=key, fix=hint)
-    if first["type"] == "missing":
-        return DataError("is missing", file=file, column=key, fix=f"Write {key} = ...")
-    if first["type"] == "literal_error":
-        allowed = first["ctx"]["expected"].replace(" or ", ", ")
-        return DataError("is not one of the values allowed here", file=file, column=key, value=value,
-                         fix=f"Use one of {allowed}.")  # fmt: skip
-    if first["type"] == "value_error":
-        return DataError(str(first["ctx"]["error"]), file=file, column=key, fix="Change one of them so that they agree."
-                         if key is None else None)  # fmt: skip
-    if first["type"] == "tuple_type":
-        return DataError("must be a list", file=file, column=key, value=value, fix=f"Write [{toml_value(str(value))}].")
-    if first["type"] == "bool_type":
-        return DataError("must be true or false, without quotes", file=file, column=key, value=value)
-    if key == "id":
-        return DataError("is not an id", file=file, column=key, value=value,
-                         fix="Use lower-case letters, digits and hyphens, up to 80.")  # fmt: skip
-    return DataError(f"cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}", file=file, column=key, value=value,
-                     fix="Correct the value.")  # fmt: skip

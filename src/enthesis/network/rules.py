@@ -150,6 +150,8 @@ def _treatment(row: Row, q: Question, treatments: TreatmentMap) -> str | None:
     drug = treatments.drug(row.arm)
     if q.nodes != "class" and drug and not drug.specific:
         return f"{drug.name} stands for several drugs; it can be used at class level."
+    if q.nodes == "class" and row.arm["drug_class"] == "other":
+        return f"{row.arm['treatment']} belongs to no class."
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from enthesis.errors import DataError
 from enthesis.network.network import Treatment
-from enthesis.network.question import read_toml
+from enthesis.network.settings import read_toml
 
 Resolution = Literal["dose", "drug", "class"]
 
@@ -102,7 +102,7 @@ class TreatmentMap:
         """
         known = self.drug(arm)
         name, drug_class = arm["treatment"], known.drug_class if known else arm["drug_class"]
-        if drug_class == "placebo":
+        if name == "placebo" or (drug_class == "placebo" and resolution == "class"):
             return Treatment(name="placebo", agent="placebo", drug_class="placebo")
         if resolution == "class":
             return Treatment(name=drug_class, drug_class=drug_class)
@@ -164,4 +164,4 @@ def _entry(kind: type, raw: Any, file: str, table: str) -> Any:
         return kind(**{k: float(v) if k == "dose" else v for k, v in raw.items()})
     except TypeError:
         raise DataError("lacks a key", file=file, column=table, value=raw,
-                        fix="A drug needs name and drug_class, a regimen label and drug.")  # fmt: skip
+                        fix="A drug needs name and drug_class, a regimen label and drug.") from None  # fmt: skip

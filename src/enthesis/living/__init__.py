@@ -1,0 +1,1 @@
+"""Run again: reviews as data, and their runs on a snapshot of the evidence."""

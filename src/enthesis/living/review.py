@@ -1,0 +1,379 @@
+"""A review: a standing set of questions and models, as data in a folder, run again as evidence arrives.
+
+    review.toml  questions/*.toml  models/*.toml  treatments.toml  evidence/*.csv
+
+Bundled reviews are known by name. `run_review` builds every network, fits every model that applies, and returns the
+`Run`; with `out` it also writes the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass as checked
+
+from enthesis.errors import DataError, EnthesisError, unknown_name
+from enthesis.hashing import content_hash
+from enthesis.inference.fit import fit
+from enthesis.living.run import Answer, Baseline, Run
+from enthesis.models.effects import PerTreatment
+from enthesis.models.heterogeneity import Common, Exchangeable
+from enthesis.models.model import Model
+from enthesis.models.priors import parse_prior
+from enthesis.network.build import network_of, select
+from enthesis.network.outcomes import outcome, outcomes
+from enthesis.network.question import Question, read_questions, unique_ids
+from enthesis.network.settings import read_toml, settings_error
+from enthesis.network.subset import component
+from enthesis.network.treatments import TreatmentMap
+
+if TYPE_CHECKING:
+    from enthesis.evidence import Evidence
+
+Progress = Callable[[int, int, str], object]
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
+_CONFIG = ConfigDict(extra="forbid")
+
+
+@checked(frozen=True, kw_only=True, config=_CONFIG)
+class ModelChoice:
+    """A model and engine that a review applies.
+
+    Parameters
+    ----------
+    id, title : str
+    role : {"primary", "twin", "sensitivity"}
+        `primary` is read; `twin` stands beside it for every question; `sensitivity` too, and is shown last.
+    engine : {"auto", "gls", "laplace"}
+    effects : {"random", "common"}
+    prior_tau, prior_d : str
+        As `parse_prior` reads them; empty for the library's defaults.
+    prior_tau_for : dict of str to str
+        Other priors of tau, by outcome code.
+    tau : str
+        Estimator of tau for the engine `gls`.
+    not_domains : tuple of str
+        Outcome domains it is not applied to.
+    seed, draws : int
+    """
+
+    id: Id
+    title: Annotated[str, Field(min_length=1)]
+    role: Literal["primary", "twin", "sensitivity"] = "primary"
+    engine: Literal["auto", "gls", "laplace"] = "auto"
+    effects: Literal["random", "common"] = "random"
+    prior_tau: str = ""
+    prior_d: str = ""
+    prior_tau_for: dict[str, str] = Field(default_factory=dict)
+    tau: str = "REML"
+    not_domains: tuple[str, ...] = ()
+    seed: int = 1
+    draws: int = 4000
+
+    @model_validator(mode="after")
+    def _priors_parse(self) -> ModelChoice:
+        for text in (self.prior_tau, self.prior_d, *self.prior_tau_for.values()):
+            if text:
+                parse_prior(text)
+        for code in self.prior_tau_for:
+            if code not in outcomes():
+                raise unknown_name("outcome in prior_tau_for", code, outcomes())
+        return self
+
+    def applies_to(self, question: Question) -> bool:
+        """Whether the review uses it for a question."""
+        return question.asked.domain not in self.not_domains
+
+    def model(self, question: Question) -> Model:
+        """The model for a question: the prior of tau can depend on the outcome's unit."""
+        text = self.prior_tau_for.get(question.outcome, self.prior_tau)
+        sd = parse_prior(text) if text else None
+        d = parse_prior(self.prior_d) if self.prior_d else None
+        random = Exchangeable(sd=sd) if sd else Exchangeable()
+        return Model(
+            effects=PerTreatment(prior=d) if d else PerTreatment(),
+            heterogeneity=random if self.effects == "random" else Common(),
+        )
+
+
+@checked(frozen=True, kw_only=True, config=_CONFIG)
+class Chapter:
+    """A part of the report: title, introduction, ids of its questions in order."""
+
+    title: Annotated[str, Field(min_length=1)]
+    intro: str = ""
+    questions: tuple[str, ...] = ()
+
+
+@checked(frozen=True, kw_only=True, config=_CONFIG)
+class _Front:
+    """What `review.toml` holds."""
+
+    id: Id
+    title: Annotated[str, Field(min_length=1)]
+    asks: str = ""
+    is_not: str = ""
+    main_question: str = ""
+    focus_class: str = ""
+    chapter: tuple[Chapter, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """A review.
+
+    Parameters
+    ----------
+    id, title, asks, is_not : str
+        `asks` is the question behind it, `is_not` what a reader must not take it for.
+    main_question : str
+        Id of the question whose answer comes first.
+    focus_class : str
+        Class of treatments that the review is about.
+    chapters : tuple of Chapter
+    questions : tuple of Question
+        In the order of the chapters, the others after them.
+    models : tuple of ModelChoice
+        Primary first.
+    treatments : TreatmentMap
+    folder : Path
+
+    Examples
+    --------
+    >>> review = Review.load("axspa")
+    >>> review.question("asas40").outcome
+    'ASAS40'
+    """
+
+    id: str
+    title: str
+    asks: str
+    is_not: str
+    main_question: str
+    focus_class: str
+    chapters: tuple[Chapter, ...]
+    questions: tuple[Question, ...]
+    models: tuple[ModelChoice, ...]
+    treatments: TreatmentMap
+    folder: Path
+
+    @classmethod
+    def load(cls, name_or_folder: str | Path) -> Review:
+        """Read a bundled review by name, or any folder with a `review.toml`.
+
+        Raises
+        ------
+        UsageError
+            When there is no such review.
+        DataError
+            When a file is wrong: it names file, key, value and mend.
+        """
+        folder = _folder(name_or_folder)
+        front = _checked(_Front, read_toml(folder / "review.toml"), "review.toml", "a review")
+        found = tuple(q for path in _toml_files(folder / "questions") for q in read_questions(path))
+        unique_ids([q.id for q in found], "questions")
+        models = tuple(
+            _checked(ModelChoice, read_toml(path), path.name, "a model") for path in _toml_files(folder / "models")
+        )
+        unique_ids([m.id for m in models], "models")
+        if not found or not models:
+            raise DataError("has no questions or no models", file=str(folder),
+                            fix="Add TOML files to its folders questions and models.")  # fmt: skip
+        mapped = folder / "treatments.toml"
+        listed = [i for c in front.chapter for i in c.questions]
+        known = {q.id: q for q in found}
+        for name in (*listed, *filter(None, [front.main_question])):
+            if name not in known:
+                raise DataError(str(unknown_name("question", name, known)), file="review.toml", column="questions")
+        unique_ids(listed, "review.toml")
+        order = {"primary": 0, "twin": 1, "sensitivity": 2}
+        return cls(
+            id=front.id, title=front.title, asks=front.asks, is_not=front.is_not, focus_class=front.focus_class,
+            main_question=front.main_question or (listed or [found[0].id])[0],
+            chapters=_with_rest(front.chapter, [q.id for q in found if q.id not in listed]),
+            questions=tuple([known[i] for i in listed] + [q for q in found if q.id not in listed]),
+            models=tuple(sorted(models, key=lambda m: (order[m.role], m.id))),
+            treatments=TreatmentMap.read(mapped) if mapped.is_file() else TreatmentMap(),
+            folder=folder,
+        )  # fmt: skip
+
+    @property
+    def content_hash(self) -> str:
+        """Identity of what is asked and believed."""
+        return content_hash((self.questions, self.models, self.treatments))
+
+    def question(self, id: str) -> Question:
+        """The question with that id."""
+        known = {q.id: q for q in self.questions}
+        if id not in known:
+            raise unknown_name("question", id, known)
+        return known[id]
+
+    def matching(self, only: str | Sequence[str] | None) -> tuple[Question, ...]:
+        """The questions of an outcome (code or synonym) or with an id; all of them for None.
+
+        Parameters
+        ----------
+        only : str or sequence of str, optional
+
+        Raises
+        ------
+        UsageError
+            When a name matches none; the message names the nearest.
+        """
+        if not only:
+            return self.questions
+        wanted: set[str] = set()
+        for name in [only] if isinstance(only, str) else only:
+            try:
+                code = outcome(name).code
+            except EnthesisError:
+                code = None
+            ids = {q.id for q in self.questions if q.outcome == code} or {q.id for q in self.questions if q.id == name}
+            if not ids:
+                known = {q.outcome for q in self.questions} | {q.id for q in self.questions}
+                raise unknown_name("outcome or question", name, known)
+            wanted |= ids
+        return tuple(q for q in self.questions if q.id in wanted)
+
+    def evidence(self) -> Evidence:
+        """The evidence in the review's folder, loaded into a store in memory."""
+        from enthesis.evidence import Store, bundled_evidence, bundled_folder, load_tables
+
+        if self.folder.resolve() == bundled_folder().parent.resolve():
+            return bundled_evidence()
+        with Store.open(":memory:") as store:
+            load_tables(store, self.folder / "evidence")
+            return store.evidence()
+
+
+def run_review(
+    name_or_folder: str | Path | Review,
+    out: str | Path | None = None,
+    only: str | Sequence[str] | None = None,
+    progress: Progress | None = None,
+    *,
+    evidence: Evidence | None = None,
+) -> Run:
+    """Build every network of a review, fit its models, and write the report.
+
+    Parameters
+    ----------
+    name_or_folder : str, Path or Review
+        `axspa`, a folder, or a review that is already loaded.
+    out : path, optional
+        Folder for `report.html` and `results.json`; without it nothing is written.
+    only : str or sequence of str, optional
+        Outcome codes or question ids.
+    progress : callable, optional
+        Called with (steps done, steps in all, what comes next).
+    evidence : Evidence, optional
+        A snapshot of a store; default the evidence in the review's folder.
+
+    Returns
+    -------
+    Run
+
+    Examples
+    --------
+    >>> run = run_review("axspa", only="asas40-nr")
+    >>> run.answers[0].fit.status.ok
+    True
+    """
+    start = perf_counter()
+    review = name_or_folder if isinstance(name_or_folder, Review) else Review.load(name_or_folder)
+    asked = review.matching(only)
+    steps = len(asked) + 1 + (out is not None)
+    tell: Progress = progress or (lambda done, total, label: None)
+    tell(0, steps, "evidence")
+    evidence = evidence if evidence is not None else review.evidence()
+    answers = []
+    for done, question in enumerate(asked, start=1):
+        tell(done, steps, question.title)
+        answers.append(answer(evidence, question, review.models, review.treatments))
+    run = Run(review=review, evidence=evidence, answers=tuple(answers), seconds=perf_counter() - start)
+    if out is not None:
+        from enthesis.report.write import write_report
+
+        tell(steps - 1, steps, "report")
+        write_report(run, Path(out))
+    tell(steps, steps, "done")
+    return run
+
+
+def answer(
+    evidence: Evidence, question: Question, models: Sequence[ModelChoice], treatments: TreatmentMap | None = None
+) -> Answer:
+    """The answer to one question: select, build, fit. What cannot be done is said in it, not raised.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    question : Question
+    models : sequence of ModelChoice
+    treatments : TreatmentMap, optional
+
+    Returns
+    -------
+    Answer
+    """
+    selection = select(evidence, question, treatments)
+    try:
+        network = network_of(selection, treatments)
+        fitted = component(network, network.reference)
+    except EnthesisError as problem:
+        return Answer(question=question, selection=selection, problem=str(problem))
+    fits, problems = {}, {}
+    for choice in models:
+        if not choice.applies_to(question):
+            continue
+        try:
+            fits[choice.id] = fit(
+                fitted, choice.model(question), engine=choice.engine, tau=choice.tau, seed=choice.seed,
+                draws=choice.draws,
+            )  # fmt: skip
+        except EnthesisError as problem:
+            problems[choice.id] = str(problem)
+    return Answer(
+        question=question, selection=selection, network=network, fitted=fitted, fits=fits, problems=problems
+    )
+
+
+def bundled_reviews() -> tuple[str, ...]:
+    """Names of the reviews that ship with the package."""
+    root = Path(str(files("enthesis"))) / "reviews"
+    return tuple(sorted(path.parent.name for path in root.glob("*/review.toml")))
+
+
+def _folder(name_or_folder: str | Path) -> Path:
+    if str(name_or_folder) in bundled_reviews():
+        return Path(str(files("enthesis"))) / "reviews" / str(name_or_folder)
+    folder = Path(name_or_folder)
+    if (folder / "review.toml").is_file():
+        return folder
+    raise unknown_name("review", name_or_folder, [*bundled_reviews(), "a folder with a review.toml"])
+
+
+def _toml_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.toml")) if folder.is_dir() else []
+
+
+def _with_rest(chapters: tuple[Chapter, ...], rest: list[str]) -> tuple[Chapter, ...]:
+    return (*chapters, Chapter(title="Further questions", questions=tuple(rest))) if rest else chapters
+
+
+def _checked(kind: type, raw: dict[str, Any], file: str, what: str) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(raw)
+    except ValidationError as problem:
+        raise settings_error(problem, file, what, [f.name for f in fields(kind)]) from None
+
+
+__all__ = ["Answer", "Baseline", "Chapter", "ModelChoice", "Review", "Run", "answer", "bundled_reviews", "run_review"]
