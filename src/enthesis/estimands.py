@@ -21,8 +21,8 @@ from scipy.stats import norm, t
 
 from enthesis.errors import UsageError
 from enthesis.inference.diagnostics import quantiles
-from enthesis.inference.exact import normal_points
 from enthesis.inference.fit import Fit
+from enthesis.inference.points import normal_points
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,10 +18,11 @@ from enthesis.errors import EnthesisError, UsageError, unknown_name
 from enthesis.hashing import content_hash
 from enthesis.inference import exact, gls, laplace
 from enthesis.inference.result import Posterior, Status
+from enthesis.models.compile import compile_target
 from enthesis.models.heterogeneity import Common
 from enthesis.models.likelihoods import EXACT
 from enthesis.models.model import Model
-from enthesis.models.target import compile_target, contrast_target
+from enthesis.models.target import contrast_target
 from enthesis.network.blocks import Contrasts
 from enthesis.network.network import Network
 from enthesis.network.subset import comparable
@@ -78,6 +79,12 @@ class Fit:
     tau_draws : float array, shape (draws,), or None
     weights : float array, shape (draws,), or None
         Weights of the draws; sum to 1.
+    theta : float array, shape (draws, parameters), or None
+        Draws of all global parameters, named by `theta_names`.
+    hyper_draws : float array, shape (draws, hyperparameters), or None
+        Draws of the standard deviations, in the order of `hyper`.
+    hyper : dict of str to Tau
+        Every standard deviation of the model with its interval.
     diagnostics : dict
     settings : dict
         Engine settings that change numbers: tau estimator, seed, number of draws.
@@ -94,6 +101,10 @@ class Fit:
     d: Array | None = None
     tau_draws: Array | None = None
     weights: Array | None = None
+    theta: Array | None = None
+    theta_names: tuple[str, ...] = ()
+    hyper_draws: Array | None = None
+    hyper: dict[str, Tau] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -209,17 +220,33 @@ def _fit_bayesian(network: Network, model: Model, seed: int, draws: int) -> Fit:
     if any(isinstance(b, Contrasts) or (b.kind, network.measure.name) not in EXACT for b in network.blocks):
         network = comparable(network)
     target = compile_target(model, network)
-    engine = laplace if target.arms else exact
+    engine = exact if exact.applies(target) else laplace
     result: Posterior = engine.posterior(target, draws=draws, seed=seed)
     D = target.D
+    hyper = {
+        x.name: Tau(estimate=float(m), lower=float(lo), upper=float(hi))
+        for x, m, lo, hi in zip(target.hypers, result.hyper_mean, *result.hyper_interval, strict=True)
+    }
+    tau = [j for j, x in enumerate(target.hypers) if x.name == "tau"]
     return Fit(
-        network=network, model=model, engine="laplace", estimate=D @ result.mean, covariance=D @ result.cov @ D.T,
-        tau=Tau(estimate=result.tau_mean, lower=result.tau_interval[0], upper=result.tau_interval[1]),
-        heterogeneity=_contrast_heterogeneity(network), status=result.status, d=result.theta @ D.T,
-        tau_draws=result.tau if result.tau is not None else np.zeros(len(result.theta)), weights=result.weights,
+        network=network,
+        model=model,
+        engine="laplace",
+        estimate=D @ result.mean,
+        covariance=D @ result.cov @ D.T,
+        tau=hyper.get("tau", Tau(estimate=0.0, lower=0.0, upper=0.0)),
+        heterogeneity=_contrast_heterogeneity(network),
+        status=result.status,
+        d=result.theta @ D.T,
+        tau_draws=result.hyper[:, tau[0]] if tau else np.zeros(len(result.theta)),
+        weights=result.weights,
+        theta=result.theta,
+        theta_names=target.names,
+        hyper_draws=result.hyper,
+        hyper=hyper,
         diagnostics={**result.diagnostics, "likelihood": list(target.likelihoods)},
         settings={"seed": seed, "draws": draws},
-    )  # fmt: skip
+    )
 
 
 def _heterogeneity(common: gls.GLS) -> Heterogeneity:

@@ -119,6 +119,26 @@ def tau_posterior(
     )  # fmt: skip
 
 
+def axis_edges(
+    log_density: Callable[[Array], Array], prior: Prior, *, scale: float = 1.0, panels: int = 12
+) -> tuple[Array, float]:
+    """Edges of panels along one axis, and the best of the points looked at.
+
+    Parameters
+    ----------
+    log_density, prior, scale, panels
+        As for `tau_posterior`.
+
+    Returns
+    -------
+    edges : float array
+    best : float
+    """
+    lower, upper = max(prior.support[0], 0.0), prior.support[1]
+    points, values = _coarse(log_density, lower, upper, float(prior.quantile(0.5)), scale)
+    return _edges(points, values, lower, panels), float(points[np.argmax(values)])
+
+
 def _coarse(log_density, lower, upper, median, scale) -> tuple[Array, Array]:
     """Points and log densities that reach from the lower end of the support to where the density is negligible."""
     unit = min(max(median, 1e-6), max(scale, 1e-6) * 10)

@@ -34,11 +34,12 @@ class Posterior:
     mean, cov : float arrays, shape (P,), (P, P)
         Of the global parameters.
     theta : float array, shape (draws, P)
-    tau : float array, shape (draws,) or None
     weights : float array, shape (draws,)
         Sum to 1.
-    tau_mean, tau_interval : float, (float, float)
-        0 and (0, 0) for common effects.
+    hyper : float array, shape (draws, H)
+        Standard deviations, in the order of the target's hyperparameters.
+    hyper_mean, hyper_interval : float arrays, shape (H,), (2, H)
+        Posterior mean and 95 % interval.
     status : Status
     diagnostics : dict
         Plain numbers and words.
@@ -48,8 +49,8 @@ class Posterior:
     cov: Array
     theta: Array
     weights: Array
+    hyper: Array
+    hyper_mean: Array
+    hyper_interval: Array
     status: Status
-    tau: Array | None = None
-    tau_mean: float = 0.0
-    tau_interval: tuple[float, float] = (0.0, 0.0)
     diagnostics: dict[str, Any] = field(default_factory=dict)

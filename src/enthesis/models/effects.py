@@ -12,9 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enthesis.models.priors import Normal
+from enthesis.models.target import Hyper, Penalty
 
 if TYPE_CHECKING:
     from enthesis.network.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Parameters of the effects: names, prior, and the map d = D theta.
+
+    Parameters
+    ----------
+    D : float array, shape (treatments, parameters)
+    names : tuple of str
+    prior_mean, prior_sd : float arrays, shape (parameters,)
+    hypers, penalties : tuples
+        Hierarchical priors; a penalty names its hyperparameter by position in `hypers`.
+    """
+
+    D: NDArray[np.float64]
+    names: tuple[str, ...]
+    prior_mean: NDArray[np.float64]
+    prior_sd: NDArray[np.float64]
+    hypers: tuple[Hyper, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +59,17 @@ class PerTreatment:
     def design(self, network: Network) -> NDArray[np.float64]:
         """D, shape (treatments, treatments - 1)."""
         return np.delete(np.eye(network.n_treatments), network.index(network.reference), axis=1)
+
+    def layout(self, network: Network) -> Layout:
+        """Parameters, their prior and the map to effects."""
+        D = self.design(network)
+        names = tuple(f"d[{name}]" for name in network.treatment_names if name != network.reference)
+        return Layout(
+            D=D,
+            names=names,
+            prior_mean=np.full(len(names), float(self.prior.mean)),
+            prior_sd=np.full(len(names), float(self.prior.sd)),
+        )
 
 
 Effects = PerTreatment

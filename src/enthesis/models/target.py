@@ -1,10 +1,14 @@
-"""(Model, Network) → Target: everything an engine may know, without a name in it.
+"""The target: everything an engine may know about a model and a network, without a name of a treatment in it.
 
-A target has P global parameters theta with a Gaussian prior; the effects of the T treatments are d = D theta. Rows of
-data see them through differences d[plus] - d[minus]. Two kinds of parts carry the data:
+A target has P global parameters theta and H hyperparameters h (standard deviations, each with its own prior). Given h,
+theta is Gaussian with precision diag(prior_sd^-2) + Σ_j h_j^-2 K_j; the K_j carry hierarchies (drugs within a class,
+exchangeable interactions). Two kinds of parts carry the data:
 
-- `GaussianPart`: y ~ Normal(offset + d[plus] - d[minus], V + tau² M), exactly (contrasts, arm means);
-- `ArmPart`: any other likelihood, eta = mu[study] + d[plus] - d[minus] + e, e as `heterogeneity` says.
+- `GaussianPart`: y ~ Normal(X theta, V + B diag(h²/2) B'), exactly (contrasts, arm means);
+- `ArmPart`: any other likelihood, eta = (1 + S theta) (mu - centre) + centre + X theta + e, with e as `heterogeneity`
+  says. S is zero except for baseline-risk regression.
+
+Rows of the design X are differences of treatment effects, D[plus] - D[minus], unless a part carries its own X.
 """
 
 from __future__ import annotations
@@ -15,17 +19,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enthesis.errors import NotConnected
-from enthesis.models.heterogeneity import Exchangeable, contrast_correlation
-from enthesis.models.likelihoods import EXACT, Gaussian, Likelihood
-from enthesis.models.model import Model
+from enthesis.models.likelihoods import Likelihood
 from enthesis.models.priors import Normal, Prior
-from enthesis.network.blocks import ArmBlock, Contrasts, by_size
 from enthesis.network.geometry import components
 from enthesis.network.network import Network
-from enthesis.network.pairwise import Group, pairwise
+from enthesis.network.pairwise import Group
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyper:
+    """A standard deviation with a prior.
+
+    Parameters
+    ----------
+    name : str
+        `tau`, `class_sd`, ...
+    prior : Prior
+    """
+
+    name: str
+    prior: Prior
+
+
+@dataclass(frozen=True, kw_only=True)
+class Penalty:
+    """Part of the prior precision of theta that scales with a hyperparameter: h[hyper]^-2 K, K of the given rank."""
+
+    hyper: int
+    K: Array
+    rank: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +62,37 @@ class GaussianPart:
     y : float array, shape (studies, q)
     V : float array, shape (studies, q, q)
         Within-study covariance, baseline prior included for arm data.
-    M : float array, shape (q, q)
-        Between-study covariance per unit of tau².
+    lead : int
+        0 for contrasts against the first arm (q = arms - 1), 1 for arm data (q = arms): rows of the first arm carry
+        no random effect, all others share the first arm's.
+    tau : int array, shape (studies, arms)
+        Hyperparameter of each arm's random effect; -1 for none.
     plus, minus : int arrays, shape (studies, q)
         Treatments whose effects are added and subtracted.
     study : int array, shape (studies,)
+        Positions in the network.
+    X : float array, shape (studies, q, P), or None
     """
 
     y: Array
     V: Array
-    M: Array
+    lead: int
+    tau: Ints
     plus: Ints
     minus: Ints
     study: Ints
+    X: Array | None = None
+
+    def between(self, h: Array) -> Array:
+        """Between-study covariance at h: shape (studies, q, q), or (1, q, q) when all studies share it."""
+        t = arm_variance(self.tau, h)
+        if (self.tau == self.tau[:1]).all():
+            t = t[:1]
+        size = t.shape[1] - 1
+        M = t[:, :1, None] + t[:, 1:, None] * np.eye(size)
+        if not self.lead:
+            return M
+        return np.pad(M, ((0, 0), (1, 0), (1, 0)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +102,7 @@ class ArmPart:
     Parameters
     ----------
     likelihood : Likelihood
-    data : dict of float arrays, shape (arms,)
+    data : dict of float arrays, shape (arms,) or (arms, categories)
     start : int array, shape (studies,)
         Position of each study's first arm.
     study : int array, shape (arms,)
@@ -68,6 +111,14 @@ class ArmPart:
         The arm's treatment and its study's first treatment.
     label : int array, shape (studies,)
         Study positions in the network.
+    tau : int array, shape (arms,)
+        Hyperparameter of each arm's random effect; -1 for none.
+    X : float array, shape (arms, P), or None
+    S : float array, shape (arms, P), or None
+        Slopes on the study's own baseline: the coefficient of mu - centre is 1 + S theta.
+    centre : float
+    cut : int array, shape (cutpoints,), or None
+        Positions in theta of the likelihood's cutpoints.
     """
 
     likelihood: Likelihood
@@ -77,19 +128,43 @@ class ArmPart:
     plus: Ints
     minus: Ints
     label: Ints
+    tau: Ints
+    X: Array | None = None
+    S: Array | None = None
+    centre: float = 0.0
+    cut: Ints | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A compiled model: data parts, the map from parameters to effects, and priors."""
+    """A compiled model: data parts, the map from parameters to effects, and priors.
+
+    Parameters
+    ----------
+    D : float array, shape (treatments, P)
+        d = D theta, the effects against the reference; zero rows where a model has no such effects.
+    names : tuple of str
+        Of theta.
+    prior_mean, prior_sd : float arrays, shape (P,)
+        `prior_sd` may be inf where a penalty alone carries the prior.
+    hypers : tuple of Hyper
+    penalties : tuple of Penalty
+    gaussian, arms : tuples of parts
+    baseline : Normal
+        Prior of every study baseline.
+    likelihoods : tuple of str
+        In words, for the reader.
+    """
 
     D: Array
+    names: tuple[str, ...]
     prior_mean: Array
     prior_sd: Array
+    hypers: tuple[Hyper, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
     gaussian: tuple[GaussianPart, ...] = ()
     arms: tuple[ArmPart, ...] = ()
     baseline: Normal = field(default=Normal(0, 100))
-    tau: Prior | None = None
     likelihoods: tuple[str, ...] = ()
 
     @property
@@ -97,9 +172,46 @@ class Target:
         """Number of global parameters."""
         return self.D.shape[1]
 
-    def contrast_design(self, plus: Ints, minus: Ints) -> Array:
-        """Rows of the design: D[plus] - D[minus]."""
-        return self.D[plus] - self.D[minus]
+    def design(self, part: GaussianPart | ArmPart) -> Array:
+        """Rows of the design of a part, shape (..., P)."""
+        return part.X if part.X is not None else self.D[part.plus] - self.D[part.minus]
+
+    def prior_precision(self, h: Array) -> Array:
+        """Prior precision of theta at h, shape (P, P)."""
+        precision = np.diag(self.prior_sd**-2.0)
+        for penalty in self.penalties:
+            precision = precision + h[penalty.hyper] ** -2.0 * penalty.K
+        return precision
+
+    def log_prior(self, theta: Array, h: Array) -> Array:
+        """log p(theta | h) + log p(h), up to a constant that does not depend on either.
+
+        Parameters
+        ----------
+        theta : float array, shape (points, P)
+        h : float array, shape (points, H)
+
+        Returns
+        -------
+        float array, shape (points,)
+        """
+        away = theta - self.prior_mean
+        value = -0.5 * ((away / self.prior_sd) ** 2).sum(1)
+        for penalty in self.penalties:
+            sd = h[:, penalty.hyper]
+            value = value - 0.5 * np.einsum("np,pq,nq->n", away, penalty.K, away) / sd**2 - penalty.rank * np.log(sd)
+        return value + self.log_hyper_prior(h)
+
+    def log_hyper_prior(self, h: Array) -> Array:
+        """log p(h), shape (points,)."""
+        return sum((x.prior.log_density(h[:, j]) for j, x in enumerate(self.hypers)), np.zeros(len(h)))
+
+
+def arm_variance(tau: Ints, h: Array) -> Array:
+    """Variance tau² / 2 of each arm's random effect: shape of `tau` for one h, (points, arms) for many."""
+    half = 0.5 * np.asarray(h, dtype=float) ** 2
+    padded = np.concatenate([half, np.zeros((*half.shape[:-1], 1))], axis=-1)  # position -1: no random effect
+    return padded[..., tau]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,53 +236,6 @@ def contrast_target(network: Network) -> ContrastTarget:
     )
 
 
-def compile_target(model: Model, network: Network) -> Target:
-    """Pair each block with its likelihood and lay out the parameters.
-
-    Parameters
-    ----------
-    model : Model
-    network : Network
-
-    Returns
-    -------
-    Target
-
-    Raises
-    ------
-    NotConnected
-        When treatments share no chain of studies: with unrelated baselines nothing links the parts.
-    """
-    require_connected(network)
-    gaussian: list[GaussianPart] = []
-    arms: list[ArmPart] = []
-    words: list[str] = []
-    for block in network.blocks:
-        likelihood = None if isinstance(block, Contrasts) else EXACT.get((block.kind, network.measure.name))
-        if likelihood is None:
-            words.append("normal on contrasts")
-            pairs = pairwise((block,), network.measure, network.correction, network.studies)
-            gaussian += [_from_group(group) for group in pairs.groups]
-        elif isinstance(likelihood, Gaussian):
-            words.append("normal on arm means")
-            gaussian += _from_means(block, model.baseline.prior)
-        else:
-            words.append(f"{type(likelihood).__name__.lower()}, {likelihood.link.name} link")
-            arms.append(_from_arms(block, likelihood))
-    D = model.effects.design(network)
-    prior = model.effects.prior
-    return Target(
-        D=D,
-        prior_mean=np.full(D.shape[1], float(prior.mean)),
-        prior_sd=np.full(D.shape[1], float(prior.sd)),
-        gaussian=tuple(gaussian),
-        arms=tuple(arms),
-        baseline=model.baseline.prior,
-        tau=model.heterogeneity.sd if isinstance(model.heterogeneity, Exchangeable) else None,
-        likelihoods=tuple(dict.fromkeys(words)),
-    )
-
-
 def require_connected(network: Network) -> None:
     """Raise NotConnected, naming the parts, unless one chain of studies joins all treatments."""
     parts = components(network)
@@ -180,45 +245,3 @@ def require_connected(network: Network) -> None:
             f"the network falls into {len(parts)} parts that share no study: {shown}. Effects between parts cannot be "
             "estimated. Analyse one part at a time, or add a study that links them; see how-to/disconnected."
         )
-
-
-def _from_group(group: Group) -> GaussianPart:
-    y, V = group.basic()
-    q = group.k - 1
-    return GaussianPart(
-        y=y, V=V, M=contrast_correlation(q), plus=group.arms[:, 1:], minus=np.repeat(group.arms[:, :1], q, axis=1),
-        study=group.study,
-    )  # fmt: skip
-
-
-def _from_means(block: ArmBlock, baseline: Normal) -> list[GaussianPart]:
-    parts = []
-    for k, at in by_size(block.study):
-        M = np.zeros((k, k))
-        M[1:, 1:] = contrast_correlation(k - 1)
-        V = np.eye(k) * (block.se[at] ** 2)[:, None, :] + baseline.sd**2
-        parts.append(
-            GaussianPart(
-                y=block.y[at] - baseline.mean,
-                V=V,
-                M=M,
-                plus=block.treatment[at],
-                minus=np.repeat(block.treatment[at[:, :1]], k, axis=1),
-                study=block.study[at[:, 0]],
-            )
-        )
-    return parts
-
-
-def _from_arms(block: ArmBlock, likelihood: Likelihood) -> ArmPart:
-    start = np.flatnonzero(np.r_[True, np.diff(block.study) != 0])
-    study = np.cumsum(np.r_[0, np.diff(block.study) != 0])
-    return ArmPart(
-        likelihood=likelihood,
-        data={name: getattr(block, name) for name in block.numbers},
-        start=start,
-        study=study,
-        plus=block.treatment,
-        minus=block.treatment[start][study],
-        label=block.study[start],
-    )
