@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -30,7 +31,19 @@ class Server:
             made.mkdir()
             if self._user:
                 shutil.chown(made, "nobody", "nogroup")
-        init = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
+        init = [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
         subprocess.run(init, check=True, capture_output=True, cwd=self.folder, **self._user)
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -52,7 +65,7 @@ class Server:
         return self.url(name)
 
     def stop(self) -> None:
-        self._process.terminate()
+        self._process.send_signal(signal.SIGINT)  # the fast shutdown: clients are cut off
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:

@@ -4,12 +4,13 @@ import threading
 import time
 
 import pytest
-from small_tables import small_folder
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from enthesis.errors import DataError, StoreError, UsageError
 from enthesis.evidence import Store, load_tables
+from enthesis.evidence.store import checked
+from small_tables import small_folder
 
 SOURCE = {"source_id": "who2024", "kind": "article", "title": "A report"}
 ARM = {"study_id": "S", "arm_id": "a", "treatment": "placebo", "drug_class": "placebo", "source_id": "who2024"}
@@ -72,7 +73,9 @@ def test_a_judgement_has_author_reason_and_date(store):
 
 def test_a_later_judgement_on_the_same_thing_supersedes_the_earlier(store):
     store.judge("curation", {"study_id": "ATLAS", "use": "no"}, author="A. Reviewer", reason="overlap")
-    store.judge("curation", {"study_id": "ATLAS", "use": "primary"}, author="B. Reviewer", reason="no overlap after all")
+    store.judge(
+        "curation", {"study_id": "ATLAS", "use": "primary"}, author="B. Reviewer", reason="no overlap after all"
+    )
     assert store.evidence().curation[["use", "author"]].values.tolist() == [["primary", "B. Reviewer"]]
 
 
@@ -94,7 +97,7 @@ def test_a_judgement_without_a_reason_is_refused(store, reason):
 
 
 def test_a_bad_cell_is_refused_before_it_reaches_the_database(store):
-    with pytest.raises(DataError, match="column 'kind', value 'articel'.*Did you mean 'article'"):
+    with pytest.raises(DataError, match=r"column 'kind', value 'articel'.*Did you mean 'article'"):
         store.append("sources", {**SOURCE, "kind": "articel"}, extractor="A. Reader")
     assert store.snapshot().number == 0
 
@@ -105,12 +108,18 @@ def test_a_nul_character_is_refused(store):
 
 
 def test_a_failed_write_stores_nothing(store):
-    with pytest.raises(RuntimeError), store.writing(extractor="A. Reader") as writer:
-        writer.put_bytes(b"bytes", name="x")
-        raise RuntimeError
+    def write_and_fail():
+        with store.writing(extractor="A. Reader") as writer:
+            digests.append(writer.put_bytes(b"bytes", name="x"))
+            writer.append(checked("sources", SOURCE))
+            raise RuntimeError
+
+    digests = []
+    with pytest.raises(RuntimeError):
+        write_and_fail()
     assert store.snapshots() == ()
     with pytest.raises(UsageError, match="holds no document"):
-        store.get_bytes("0" * 64)
+        store.get_bytes(digests[0])
 
 
 def test_bytes_come_back_as_they_were_put(store):
@@ -197,8 +206,9 @@ def test_sqlite_refuses_to_replace_a_fact(tmp_path, verb):
 
 def test_the_database_refuses_a_second_successor(raw):
     row = (
-        "INSERT INTO facts SELECT id + {n}, \"table\", first_id, \"key\", ordinal, payload, content_hash, source_id, locator, "
-        "extractor, author, reason, recorded_at, document, file, file_row, 1, withdrawn FROM facts WHERE id = 1"
+        'INSERT INTO facts SELECT id + {n}, "table", first_id, "key", ordinal, payload, content_hash, '
+        "source_id, locator, extractor, author, reason, recorded_at, document, file, file_row, 1, withdrawn "
+        "FROM facts WHERE id = 1"
     )
     with raw.begin() as connection:
         connection.execute(text(row.format(n=1)))

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import create_engine, event, inspect, text
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -129,8 +129,11 @@ def _engine(where: str | Path, *, create: bool, timeout: float) -> tuple[Engine,
         return engine, MEMORY
     path = Path(where).expanduser()
     _check_file(path, create)
+    address = path.absolute().as_uri() + _mode(path)
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args={"timeout": timeout}
+        "sqlite://",
+        poolclass=NullPool,
+        creator=lambda: sqlite3.connect(address, uri=True, timeout=timeout, check_same_thread=False),
     )
     _sqlite_events(engine, timeout)
     return engine, str(path)
@@ -151,6 +154,13 @@ def _check_file(path: Path, create: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"The folder {path.parent} cannot be made: {error.strerror}. Choose another place.") from None
+
+
+def _mode(path: Path) -> str:
+    """How SQLite opens a file: one on a read-only place is read as it is, because WAL mode needs to write beside it."""
+    if path.exists() and not (os.access(path, os.W_OK) or os.access(path.parent, os.W_OK)):
+        return "?mode=ro" if Path(f"{path}-wal").exists() else "?immutable=1"
+    return "?mode=rwc"
 
 
 def _postgresql(where: str, timeout: float) -> tuple[Engine, str]:

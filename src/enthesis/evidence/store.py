@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text, func, insert, select
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text, insert, select
 from sqlalchemy.engine import Connection
 
 from enthesis.errors import DataError, StoreError, UsageError
@@ -155,14 +155,18 @@ class Store:
         """Compute every hash again; a fact or snapshot that does not match is a StoreError."""
         with self._database.reading() as connection:
             facts = _facts(connection)
-            snapshots = [Snapshot(*row) for row in connection.execute(select(SNAPSHOTS))]
+            snapshots = {row.number: Snapshot(*row) for row in connection.execute(select(SNAPSHOTS))}
             documents = connection.execute(select(DOCUMENTS.c.hash, DOCUMENTS.c.content)).all()
         for fact in facts:
             if not fact.withdrawn and cells_hash(fact.table, fact.cells()) != fact.content_hash:
                 raise StoreError(f"{self.name} was tampered with: fact {fact.id} does not match its hash.")
-        for shot in snapshots:
-            visible = current([fact for fact in facts if fact.id <= shot.number])
-            if facts_hash([fact.content_hash for fact in visible]) != shot.content_hash:
+        visible: dict[int, str] = {}
+        for fact in facts:
+            visible.pop(fact.supersedes or 0, None)
+            if not fact.withdrawn:
+                visible[fact.id] = fact.content_hash
+            shot = snapshots.pop(fact.id, None)
+            if shot is not None and facts_hash(list(visible.values())) != shot.content_hash:
                 raise StoreError(f"{self.name} was tampered with: snapshot {shot.number} does not match its hash.")
         for digest, content in documents:
             if bytes_hash(content) != digest:
@@ -193,14 +197,14 @@ class Store:
         """Store a correction of a fact and return the new fact's id; the old fact stays at the old snapshots."""
         _reasoned(reason)
         with self.writing(extractor=extractor) as writer:
-            old = writer.fact(fact_id)
+            old = writer.last(fact_id)
             return writer.supersede(old, checked(old.table, cells), reason=reason)
 
     def withdraw(self, fact_id: int, *, extractor: str, reason: str) -> int:
         """Store that a fact no longer holds; it stays at the old snapshots."""
         _reasoned(reason)
         with self.writing(extractor=extractor) as writer:
-            return writer.withdraw(writer.fact(fact_id), reason=reason)
+            return writer.withdraw(writer.last(fact_id), reason=reason)
 
     def judge(self, name: str, cells: Mapping[str, str], *, author: str, reason: str) -> int:
         """Store a person's judgement (table `curation`, `rob` or `overrides`) with author, reason and date.
@@ -251,8 +255,9 @@ class Writer:
 
     def __post_init__(self) -> None:
         self._new: list[dict[str, object]] = []
-        last = self.connection.execute(select(func.max(FACTS.c.id))).scalar()
-        self._next = (last or 0) + 1
+        row = self.connection.execute(select(SNAPSHOTS).order_by(SNAPSHOTS.c.number.desc()).limit(1)).first()
+        self.snapshot = Snapshot(*row) if row else EMPTY
+        self._next = self.snapshot.number + 1
         self.recorded_at = _now()
 
     def current(self, name: str) -> list[Fact]:
@@ -266,11 +271,13 @@ class Writer:
             by_key.setdefault(fact.key, {}).setdefault(fact.ordinal, []).append(fact)
         return {key: [chains[ordinal] for ordinal in sorted(chains)] for key, chains in by_key.items()}
 
-    def fact(self, fact_id: int) -> Fact:
-        """One stored fact."""
-        found = _facts(self.connection, FACTS.c.id == fact_id)
-        if not found:
+    def last(self, fact_id: int) -> Fact:
+        """A stored fact that nothing replaces yet."""
+        found = _facts(self.connection, (FACTS.c.id == fact_id) | (FACTS.c.supersedes == fact_id))
+        if not found or found[0].id != fact_id:
             raise UsageError(f"There is no fact {fact_id}.")
+        if len(found) > 1:
+            raise UsageError(f"Fact {fact_id} is superseded already, by fact {found[1].id}. Supersede that one.")
         return found[0]
 
     def put_bytes(self, content: bytes, *, name: str) -> str:
@@ -283,18 +290,16 @@ class Writer:
         return self._add(row, ordinal or 1 + max((fact.ordinal for fact in chain), default=0), document=document)
 
     def supersede(self, old: Fact, row: NewRow, *, reason: str, document: str = "") -> int:
-        """Add a row that replaces a fact, which may be a withdrawal."""
+        """Add a row that replaces the last fact of a chain, which may be a withdrawal."""
         if row.key != old.key:
             raise DataError(
                 f"speaks of another {old.table} row than fact {old.id}: the natural key differs",
                 fix="Withdraw the old fact and append the new row.",
             )
-        self._not_replaced(old)
         return self._add(row, old.ordinal, supersedes=old, reason=reason, document=document)
 
     def withdraw(self, old: Fact, *, reason: str, file: str = "") -> int:
         """Add that a fact no longer holds; `file` when it is the file that no longer has it."""
-        self._not_replaced(old)
         fact_id = self._next
         self._record(
             table=old.table, first_id=old.first_id, key=old.key, ordinal=old.ordinal, payload="", reason=reason,
@@ -304,7 +309,7 @@ class Writer:
         return fact_id
 
     def commit(self) -> None:
-        """Write the collected facts and the snapshot that they make."""
+        """Write the collected facts and the snapshot that they make; `snapshot` is the state afterwards."""
         if not self._new:
             return
         self.connection.execute(insert(FACTS), self._new)
@@ -313,7 +318,7 @@ class Writer:
         hashes = list(self.connection.execute(visible).scalars())
         shot = Snapshot(self._next - 1, facts_hash(hashes), self.recorded_at, len(hashes))
         self.connection.execute(insert(SNAPSHOTS), shot.to_dict())
-        self._new = []
+        self._new, self.snapshot = [], shot
 
     def _add(
         self, row: NewRow, ordinal: int, *, supersedes: Fact | None = None, reason: str = "", document: str = ""
@@ -346,13 +351,6 @@ class Writer:
     def _chain(self, key: str) -> list[Fact]:
         stored = _facts(self.connection, FACTS.c.key == key)
         return stored + [_fact(values) for values in self._new if values["key"] == key]
-
-    def _not_replaced(self, old: Fact) -> None:
-        known = self.connection.execute(select(FACTS.c.id).where(FACTS.c.supersedes == old.id)).scalar()
-        if known is None:
-            known = next((values["id"] for values in self._new if values["supersedes"] == old.id), None)
-        if known is not None:
-            raise UsageError(f"Fact {old.id} is superseded already, by fact {known}. Supersede that one.")
 
 
 def checked(name: str, cells: Mapping[str, str]) -> NewRow:

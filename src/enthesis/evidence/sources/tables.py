@@ -205,7 +205,7 @@ def load_tables(
         notes += _dangling(writer, readings)
     if progress:
         progress("", len(paths), len(paths))
-    return LoadReport(reports, store.snapshot(), tuple(notes))
+    return LoadReport(reports, writer.snapshot, tuple(notes))
 
 
 # Files
