@@ -59,8 +59,8 @@ class ModelChoice:
         Other priors of tau, by outcome code.
     tau : str
         Estimator of tau for the engine `gls`.
-    not_domains : tuple of str
-        Outcome domains it is not applied to.
+    only_outcomes, not_outcomes, only_questions : tuple of str
+        Outcome codes and question ids it is applied to, or not; empty for no limit.
     seed, draws : int
     """
 
@@ -73,7 +73,9 @@ class ModelChoice:
     prior_d: str = ""
     prior_tau_for: dict[str, str] = Field(default_factory=dict)
     tau: str = "REML"
-    not_domains: tuple[str, ...] = ()
+    only_outcomes: tuple[str, ...] = ()
+    not_outcomes: tuple[str, ...] = ()
+    only_questions: tuple[str, ...] = ()
     seed: int = 1
     draws: int = 4000
 
@@ -82,14 +84,18 @@ class ModelChoice:
         for text in (self.prior_tau, self.prior_d, *self.prior_tau_for.values()):
             if text:
                 parse_prior(text)
-        for code in self.prior_tau_for:
+        for code in (*self.prior_tau_for, *self.only_outcomes, *self.not_outcomes):
             if code not in outcomes():
-                raise unknown_name("outcome in prior_tau_for", code, outcomes())
+                raise unknown_name("outcome", code, outcomes())
         return self
 
     def applies_to(self, question: Question) -> bool:
         """Whether the review uses it for a question."""
-        return question.asked.domain not in self.not_domains
+        return (
+            (not self.only_outcomes or question.outcome in self.only_outcomes)
+            and question.outcome not in self.not_outcomes
+            and (not self.only_questions or question.id in self.only_questions)
+        )
 
     def model(self, question: Question) -> Model:
         """The model for a question: the prior of tau can depend on the outcome's unit."""
@@ -341,9 +347,7 @@ def answer(
             )  # fmt: skip
         except EnthesisError as problem:
             problems[choice.id] = str(problem)
-    return Answer(
-        question=question, selection=selection, network=network, fitted=fitted, fits=fits, problems=problems
-    )
+    return Answer(question=question, selection=selection, network=network, fitted=fitted, fits=fits, problems=problems)
 
 
 def bundled_reviews() -> tuple[str, ...]:

@@ -19,9 +19,9 @@ from enthesis.network.candidates import Row, candidates
 from enthesis.network.choice import Arm, Choice, choose
 from enthesis.network.ledger import Entry, Ledger
 from enthesis.network.measures import measure
-from enthesis.network.network import Network, Treatment
+from enthesis.network.network import Network
 from enthesis.network.question import Question
-from enthesis.network.rules import ROW_RULES
+from enthesis.network.rules import ROW_RULES, patients
 from enthesis.network.treatments import TreatmentMap
 
 if TYPE_CHECKING:
@@ -309,27 +309,18 @@ def _covariates(choices: tuple[Choice, ...]) -> dict[str, np.ndarray]:
         return np.array([np.nan if v is None else v for v in found], dtype=float)
 
     line = {"naive": 0.0, "inadequate-response": 1.0}
+    radiographic = {"r-axSpA": 1.0, "nr-axSpA": 0.0}
     flag = {"yes": 1.0, "no": 0.0}
 
     def experienced(choice: Choice, row: Row) -> float | None:
-        part = next((line[name] for name in line if row.subgroup.endswith(name)), None)
-        if part is not None:
-            return part
-        stated = row.study.get("prior_biologic_fraction")
-        return stated if stated is not None else line.get(row.study.get("prior_biologic", ""))
-
-    def population(choice: Choice, row: Row) -> float | None:
-        who = row.subgroup if row.subgroup != "all" else row.study.get("population", "")
-        return 0.0 if who.startswith("nr-") else 1.0 if who.startswith("r-") else None
+        part = line.get(patients(row)[1])
+        return part if part is not None else row.study.get("prior_biologic_fraction")
 
     return {
         "prior_biologic_fraction": each(experienced),
         "year": each(lambda c, r: r.study.get("year")),
         "crp_required": each(lambda c, r: flag.get(r.study.get("crp_required", ""))),
-        "radiographic": each(population),
+        "radiographic": each(lambda c, r: radiographic.get(patients(r)[0])),
         "n_randomised": each(lambda c, r: r.study.get("n_randomised")),
         "week": each(lambda c, r: c.week),
     }
-
-
-__all__ = ["Selection", "Treatment", "build", "network_of", "select"]
