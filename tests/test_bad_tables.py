@@ -430,3 +430,8 @@ def test_a_study_without_any_number_is_never_dropped_in_silence(header, table):
     network = table(header)
     assert network.studies == ("A",)
     assert {e.study for e in network.ledger.excluded} == {"B"}
+
+
+def test_a_mistyped_header_is_asked_about(table):
+    with pytest.raises(DataError, match="Is 'treatmnet' the treatment"):
+        table(GOOD.replace("treatment", "treatmnet"))

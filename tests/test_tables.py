@@ -344,6 +344,13 @@ def test_the_reference_is_the_one_treatment_called_like_a_comparator(hba1c):
     assert from_table(hba1c).reference == "placebo"
 
 
+def test_a_usual_name_comes_before_the_number_of_studies():
+    designs = (("1", ("a", "b")), ("2", ("a", "c")), ("3", ("a", "Placebo/Usual care")))
+    assert from_table([{"study": s, "treatment": t, "r": 1, "n": 9} for s, ts in designs for t in ts]).reference == (
+        "Placebo/Usual care"
+    )
+
+
 def test_without_a_usual_name_the_reference_is_the_treatment_in_most_studies():
     rows = [
         {"study": s, "treatment": t, "r": 1, "n": 9} for s, ts in (("1", "ab"), ("2", "bc"), ("3", "bd")) for t in ts
@@ -428,6 +435,13 @@ def test_the_order_of_rows_and_the_case_of_headers_change_nothing(order, upper):
     frame = pd.read_csv(TABLES / "hasselblad1998.csv")[["study", "trt", "xi", "ni"]]
     shuffled = frame.iloc[list(order)].rename(columns=str.upper if upper else str.lower)
     assert from_table(shuffled).content_hash == from_table(frame).content_hash
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_order_of_contrasts_changes_nothing(seed):
+    frame = pd.read_csv(TABLES / "linde2016.csv")
+    assert from_table(frame.sample(frac=1, random_state=seed)).content_hash == from_table(frame).content_hash
 
 
 @settings(max_examples=40, deadline=None)

@@ -163,8 +163,9 @@ def _across(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Nam
     armless = set(study) - set(parts["study"])
     for i, name in enumerate(study):
         if name in armless:
+            where = (f"{sheet.file}:row {sheet.lines[i]}",)
             ledger.append(Entry(action="excluded", rule="numbers not reported", study=name,
-                                reason="The row has no arm.", rows=(f"{sheet.file}:row {sheet.lines[i]}",)))  # fmt: skip
+                                reason="The row has no arm.", rows=where))  # fmt: skip
     if not layout.header("treatment", 1):
         ledger.append(Entry(action="note", rule="arms without names",
                             reason="The table does not name its treatments; its first arms are called 'treatment', "

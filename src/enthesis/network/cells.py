@@ -171,7 +171,7 @@ class Names:
 
     def _cleaned(self, raw: str, position: int, header: str) -> str:
         name = " ".join(raw.split() if raw.isascii() else unicodedata.normalize("NFC", tidy(raw)).split())
-        if not name or name.casefold() in ("na", "nan", "<na>"):
+        if not name or name.casefold() in ("na", "nan", "<na>", "#n/a"):
             return ""
         if len(name) > MAX_NAME:
             raise self.sheet.error(f"this {self.kind} name has {len(name):,} letters; {MAX_NAME} are read", position,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 from enthesis.errors import DataError
@@ -270,19 +271,34 @@ def _measure_needs(measure: Measure) -> str:
 
 def _what_is_needed(columns: Columns, sheet: Sheet) -> str:
     if not columns.has("study"):
-        return "Name the column of studies `study` (or say which it is: columns={'study': '...'})."
+        near = _nearest(columns, sheet, "study")
+        return f"{near}Name the column of studies `study` (or say which it is: columns={{'study': '...'}})."
     if not (columns.has("treatment") or columns.has("agent") or "treatment" in columns.slotted):
+        near = _nearest(columns, sheet, "treatment")
         return (
-            "Name the column of treatments `treatment` (treat1 and treat2 for contrasts), or say which it is: "
+            f"{near}Name the column of treatments `treatment` (treat1 and treat2 for contrasts), or say which it is: "
             "columns={'treatment': '...'}."
         )
-    used = set(columns.single.values()) | {h for s in columns.slotted.values() for h in s.values()}
-    free = [h for h in sheet.header if h not in used][:12]
+    free = _free(columns, sheet)[:12]
     hint = f" Columns without a meaning so far: {_listed(free)}." if free else ""
     return (
         "For each arm give events and n, or mean, sd and n (or mean and se), or events and time_at_risk; or for each "
         f"contrast effect, se, treat1 and treat2. Say which column is what: columns={{'events': '...'}}.{hint}"
     )
+
+
+def _free(columns: Columns, sheet: Sheet) -> list[str]:
+    """Headers without a meaning so far."""
+    used = set(columns.single.values()) | {h for s in columns.slotted.values() for h in s.values()}
+    return [h for h in sheet.header if h not in used]
+
+
+def _nearest(columns: Columns, sheet: Sheet, role: str) -> str:
+    """A question about a header that looks like a name of the role mistyped."""
+    for header in _free(columns, sheet):
+        if get_close_matches(plain(header), [n for n in SYNONYMS[role] if len(n) > 4], n=1, cutoff=0.8):
+            return f"Is {header[:40]!r} the {role}? "
+    return ""
 
 
 def _listed(headers: Sequence[str], show: int = 12) -> str:
