@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr
-from scipy.stats import norm, t
 
 from enthesis.errors import UsageError
 from enthesis.inference.diagnostics import quantiles
 from enthesis.inference.fit import Fit
+from enthesis.inference.intervals import critical
 from enthesis.inference.points import normal_points
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Better = Literal["higher", "lower"]
 
-_Z = float(norm.ppf(0.975))
 #: quasi-random points for the rank probabilities of a gls fit; their error is below 0.002
 RANK_POINTS = 16_384
 #: columns whose quantiles are taken at once
@@ -71,7 +70,8 @@ def relative_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
     if fit.is_bayesian:
         lower, upper = _draw_intervals(fit.d, fit.weights, rows, cols)
     else:
-        lower, upper = estimate - _Z * se, estimate + _Z * se
+        width = critical(fit.df) * se
+        lower, upper = estimate - width, estimate + width
     return _frame(fit, rows, cols, estimate, se, lower, upper)
 
 
@@ -86,8 +86,9 @@ def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        treatment, comparator, estimate, se, lower, upper. For `gls` the interval uses a t distribution on the degrees
-        of freedom of Q, and is NaN when there are none. For common effects it equals `relative_effects`.
+        treatment, comparator, estimate, se, lower, upper. For `gls` the interval uses the distribution chosen in `fit`
+        (`prediction`; by default t on the degrees of freedom of Q), and is NaN when that leaves no degrees of freedom.
+        For common effects it equals `relative_effects`.
     """
     if fit.effects == "common":
         return relative_effects(fit, comparator)
@@ -99,10 +100,9 @@ def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
         lower, upper = _draw_intervals(new, fit.weights, rows, cols)
     else:
         spread = fit.tau.estimate**2
-        lower = upper = np.full(len(rows), np.nan)
     se = np.sqrt(_pair_se(fit, rows, cols) ** 2 + spread)
-    if not fit.is_bayesian and fit.heterogeneity.df > 0:
-        width = t.ppf(0.975, fit.heterogeneity.df) * se
+    if not fit.is_bayesian:
+        width = critical(fit.prediction_df) * se
         lower, upper = estimate - width, estimate + width
     return _frame(fit, rows, cols, estimate, se, lower, upper)
 

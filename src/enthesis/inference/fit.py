@@ -17,6 +17,8 @@ from scipy.stats import chi2
 from enthesis.errors import EnthesisError, UsageError, unknown_name
 from enthesis.hashing import content_hash
 from enthesis.inference import exact, gls, laplace
+from enthesis.inference import tau as between
+from enthesis.inference.intervals import CI, Prediction, interval_rule, prediction_df
 from enthesis.inference.result import Posterior, Status
 from enthesis.models.compile import compile_target
 from enthesis.models.heterogeneity import Common
@@ -87,7 +89,10 @@ class Fit:
         Every standard deviation of the model with its interval.
     diagnostics : dict
     settings : dict
-        Engine settings that change numbers: tau estimator, seed, number of draws.
+        Engine settings that change numbers: estimator of tau, kinds of intervals, seed, number of draws.
+    df, prediction_df : float
+        Degrees of freedom of confidence and prediction intervals of a frequentist fit; inf for the normal
+        distribution. See `intervals`.
     """
 
     network: Network
@@ -107,6 +112,8 @@ class Fit:
     hyper: dict[str, Tau] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    df: float = float("inf")
+    prediction_df: float = float("inf")
 
     @property
     def reference(self) -> str:
@@ -147,7 +154,10 @@ def fit(
     model: Model | None = None,
     *,
     engine: Engine = "auto",
-    tau: gls.TauMethod = "REML",
+    tau: between.TauMethod = "REML",
+    tau_interval: between.TauInterval = "Q-profile",
+    ci: CI = "normal",
+    prediction: Prediction = "V",
     seed: int = 1,
     draws: int = 4000,
 ) -> Fit:
@@ -161,8 +171,14 @@ def fit(
     engine : {"auto", "gls", "laplace"}
         `laplace` is the deterministic Bayesian engine (exact for normal data); `auto` chooses it; `gls` ignores
         priors.
-    tau : {"DL", "ML", "REML"}
-        Estimator of tau for `gls`.
+    tau : {"REML", "ML", "DL", "PM", "HE", "SJ", "EB", "HS", "HSk", "PMM", "DLIT", "SJIT"}
+        Estimator of tau for `gls`; see `inference.tau` for which are defined for studies of three or more arms.
+    tau_interval : {"Q-profile", "profile likelihood"}
+        For `gls`; the latter with ML or REML.
+    ci : {"normal", "t", "knapp-hartung", "knapp-hartung-truncated"}
+        Confidence intervals of `gls`.
+    prediction : {"V", "HTS", "S"}
+        Prediction intervals of `gls`: t on the degrees of freedom of Q, on one less, or normal.
     seed, draws : int
         Of the Bayesian engines.
 
@@ -192,27 +208,40 @@ def fit(
         raise UsageError(f"draws must be between 100 and 1,000,000, not {draws}.")
     model = model or Model()
     if engine == "gls":
-        return _fit_gls(network, model, tau)
+        return _fit_gls(network, model, tau, tau_interval, ci, prediction)
     return _fit_bayesian(network, model, seed, draws)
 
 
-def _fit_gls(network: Network, model: Model, method: gls.TauMethod) -> Fit:
+def _fit_gls(
+    network: Network,
+    model: Model,
+    method: between.TauMethod,
+    kind: between.TauInterval,
+    ci: CI,
+    prediction: Prediction,
+) -> Fit:
     network = comparable(network)
     target = contrast_target(network)
     common = gls.solve(target)
     random = not isinstance(model.heterogeneity, Common)
-    tau2 = gls.tau2_estimate(target, method) if random else 0.0
+    tau2 = between.tau2_estimate(target, method) if random else 0.0
     solution = gls.solve(target, tau2) if tau2 > 0 else common
-    interval = gls.tau_interval(target) if random else (0.0, 0.0)
+    interval = between.tau_interval(target, kind=kind, method=method) if random else (0.0, 0.0)
+    rule = interval_rule(ci, Q=solution.Q, df=common.df, random=random)
+    new = prediction_df(prediction, common.df) if random else rule.df
     message = "Generalised least squares."
     if random and common.df == 0:
         message += " No degrees of freedom: tau cannot be estimated and was set to 0."
+    settings = {"tau": method if random else None, "tau_interval": kind if random else None, "ci": ci,
+                "prediction": prediction if random else None}  # fmt: skip
     return Fit(
-        network=network, model=model, engine="gls", estimate=solution.d, covariance=solution.cov,
+        network=network, model=model, engine="gls", estimate=solution.d, covariance=rule.factor * solution.cov,
         tau=Tau(estimate=float(np.sqrt(tau2)), lower=interval[0], upper=interval[1]),
         heterogeneity=_heterogeneity(common), status=Status(ok=True, message=message),
-        diagnostics={"tau_method": method if random else None, "tau_interval": "Q-profile" if random else None},
-        settings={"tau": method if random else None},
+        diagnostics={"tau_method": settings["tau"], "tau_interval": settings["tau_interval"], "ci_method": ci,
+                     "ci_df": rule.df, "knapp_hartung_factor": rule.factor, "prediction_method": settings["prediction"],
+                     "prediction_df": new},
+        settings=settings, df=rule.df, prediction_df=new,
     )  # fmt: skip
 
 

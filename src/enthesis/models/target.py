@@ -216,11 +216,34 @@ def arm_variance(tau: Ints, h: Array) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastTarget:
-    """What generalised least squares needs: contrasts by study size, and the position of the reference."""
+    """What generalised least squares needs: contrasts by study size, and what the effects are made of.
+
+    Parameters
+    ----------
+    groups : tuple of Group
+    size : int
+        Number of treatments.
+    reference : int
+        Position of the reference.
+    basis : float array, shape (treatments, free parameters), or None
+        d = basis theta, of full column rank, zero in the reference's row. None for one parameter per treatment, where
+        no product with it is needed.
+    """
 
     groups: tuple[Group, ...]
     size: int
     reference: int
+    basis: Array | None = None
+
+    @property
+    def rank(self) -> int:
+        """Free effects."""
+        return self.size - 1 if self.basis is None else self.basis.shape[1]
+
+    @property
+    def full_basis(self) -> Array:
+        """`basis`, written out where it is None."""
+        return np.delete(np.eye(self.size), self.reference, axis=1) if self.basis is None else self.basis
 
     @property
     def n_independent(self) -> int:
