@@ -8,11 +8,15 @@ with the baseline prior Normal(eta_1; m0, s0²) attached to the first arm (eta_1
 mu the arms are independent, so the cost is linear in arms. Nodes are centred at the conditional mode and scaled by the
 curvature there (Liu Q & Pierce DA, Biometrika 1994;81:624), so a few suffice; the inner centre moves with mu along the
 regression of b on mu. Without random effects the inner integral is one point.
+
+A study without events (or with events in all) has a likelihood that is flat towards one side of mu, and no single
+scale fits both. For such studies the outer integral is taken on each side of the mode by itself, over the
+distance in which the integrand falls (profiled over b), and the inner centre is found anew at every node.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +29,8 @@ Array = NDArray[np.float64]
 RULES: tuple[tuple[int, int], ...] = ((3, 3), (5, 3), (5, 5), (7, 5), (9, 7), (13, 9), (21, 15), (31, 21))
 #: values held in memory at once
 CHUNK = 500_000
+#: Gauss-Legendre nodes on each side of the mode of a study with a flat side, and how many scales they reach
+SIDE_NODES, SIDE_REACH = 12, 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,29 +71,60 @@ def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tup
     """log Z_i of every study of every arm part: arrays of shape (points, studies)."""
     out = []
     for index, part in enumerate(target.arms):
-        X = target.design(part)
-        inner = rule[1] if (part.tau >= 0).any() else 1
-        size = max(1, CHUNK // (X.shape[0] * rule[0] * inner))
-        chunks = []
-        for i in range(0, len(theta), size):
-            s = slice(i, i + size)
-            slope = np.ones((1, 1)) if part.S is None else 1 + theta[s] @ part.S.T
-            shift = theta[s] @ X.T + part.centre * (1 - slope)
-            cut = None if part.cut is None else theta[s][:, part.cut]
-            root = np.sqrt(arm_variance(part.tau, h[s]))
-            chunks.append(
-                _study_integrals(
-                    target, part, shift, slope, cut, root, centres.mu[index][s], centres.b[index][s], rule[0], inner
-                )
-            )
-        out.append(np.concatenate(chunks))
+        found = np.empty((len(theta), len(part.start)))
+        for sparse in (False, True):
+            wanted = sparse_studies(part) == sparse
+            if wanted.any():
+                sub, arms = _restricted(target, part, wanted)
+                mu, b = centres.mu[index][:, wanted], centres.b[index][:, arms]
+                found[:, wanted] = _chunked(target, sub, theta, h, mu, b, rule, sparse)
+        out.append(found)
     return out
 
 
-def quadrature_error(target: Target, theta: Array, h: Array, centres: Centres, rule, finer) -> float:
-    """Largest difference of the log likelihood between two rules, less its mean (a constant cancels in weights)."""
-    gap = log_marginal(target, theta, h, centres, rule) - log_marginal(target, theta, h, centres, finer)
-    return float(np.abs(gap - gap.mean()).max())
+def sparse_studies(part: ArmPart) -> NDArray[np.bool_]:
+    """Whether the arms of each study leave its baseline without a bound on one side, shape (studies,).
+
+    That is so when no arm has an event, or all arms have only events; one other arm bounds the baseline.
+    """
+    side = part.likelihood.flat_side(part.data)
+    below, above = (np.logical_and.reduceat(side == s, part.start) for s in (-1, 1))
+    return below | above
+
+
+def _restricted(target: Target, part: ArmPart, studies: NDArray[np.bool_]) -> tuple[ArmPart, NDArray[np.bool_]]:
+    arms = studies[part.study]
+    study = np.cumsum(np.r_[0, np.diff(part.study[arms]) != 0])
+    sub = replace(
+        part,
+        data={name: x[arms] for name, x in part.data.items()},
+        start=np.flatnonzero(np.r_[True, np.diff(study) != 0]),
+        study=study,
+        plus=part.plus[arms],
+        minus=part.minus[arms],
+        label=part.label[studies],
+        tau=part.tau[arms],
+        X=target.design(part)[arms],
+        S=None if part.S is None else part.S[arms],
+    )
+    return sub, arms
+
+
+def _chunked(target: Target, part: ArmPart, theta, h, mu, b, rule: tuple[int, int], sparse: bool) -> Array:
+    X = part.X
+    inner = rule[1] if (part.tau >= 0).any() else 1
+    outer = 2 * SIDE_NODES if sparse else rule[0]
+    integrals = _sparse_integrals if sparse else _study_integrals
+    size = max(1, CHUNK // (X.shape[0] * outer * inner))
+    chunks = []
+    for i in range(0, len(theta), size):
+        s = slice(i, i + size)
+        slope = np.ones((len(theta[s]), len(X))) if part.S is None else 1 + theta[s] @ part.S.T
+        shift = theta[s] @ X.T + part.centre * (1 - slope)
+        cut = None if part.cut is None else theta[s][:, part.cut]
+        root = np.sqrt(arm_variance(part.tau, h[s]))
+        chunks.append(integrals(target, part, shift, slope, cut, root, mu[s], b[s], rule[0], inner))
+    return np.concatenate(chunks)
 
 
 def gaussian_log_density(target: Target, theta: Array, h: Array) -> Array:
@@ -129,6 +166,78 @@ def _study_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu
     return _log_sum_exp(total) + 0.5 * np.log(2.0) + np.log(sd_mu) + constant
 
 
+def _sparse_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int) -> Array:
+    """log Z for studies with a flat side; same arguments and result as `_study_integrals`."""
+    p0, m0 = target.baseline.sd**-2.0, target.baseline.mean
+    mu, b, _, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps=20)
+
+    def profile(m: Array, start: Array) -> tuple[Array, Array]:
+        """Log integrand at mu = m with each b at its mode, shape (points, studies); the modes."""
+        base = slope * m[:, part.study] + shift
+        bb, _ = _inner_mode(part, base, cut, root, start)
+        value = _with_prior(part, base + root * bb, cut, p0, m0) - 0.5 * bb**2
+        return np.add.reduceat(value, part.start, axis=1), bb
+
+    top, b = profile(mu, b)
+    unit = 1 / np.sqrt(sw)
+    x, w = np.polynomial.legendre.leggauss(SIDE_NODES)
+    position, weight = 0.5 * SIDE_REACH * (x + 1), 0.5 * SIDE_REACH * w
+    pieces = []
+    for side in (-1.0, 1.0):
+        scale = _side_scale(profile, mu, b, top, side * unit)
+        start = b
+        for p, q in zip(position, weight, strict=True):
+            m = mu + side * scale * p
+            base = slope * m[:, part.study] + shift
+            log_i, start = _inner_integral(part, base, cut, root, start, p0, m0, n_b)
+            pieces.append(np.add.reduceat(log_i, part.start, axis=1) + np.log(q * scale))
+    constant = np.add.reduceat(part.likelihood.constant(part.data), part.start)
+    return _log_sum_exp(np.stack(pieces, axis=-1)) + constant
+
+
+def _side_scale(profile, mu, b, top, unit) -> Array:
+    """Distance in which the log integrand falls by 2, halved: 1 standard deviation, were it Gaussian on this side."""
+    steps = np.array([0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+    fall = []
+    for step in steps:
+        value, b = profile(mu + step * unit, b)
+        fall.append(top - value)
+    fall = np.maximum.accumulate(np.stack(fall), axis=0)
+    beyond = np.clip((fall < 2.0).sum(0), 1, len(steps) - 1)
+    lo, hi = (np.take_along_axis(fall, (beyond - k)[None], 0)[0] for k in (1, 0))
+    share = np.clip((2.0 - lo) / np.maximum(hi - lo, 1e-12), 0.0, 1.0)
+    return 0.5 * np.abs(unit) * (steps[beyond - 1] + share * (steps[beyond] - steps[beyond - 1]))
+
+
+def _inner_mode(part: ArmPart, base, cut, root, b) -> tuple[Array, Array]:
+    """Mode of b in each arm at a fixed linear predictor `base`, and the curvature of the likelihood there."""
+    for _ in range(6):
+        g, h = _derivatives(part, base + root * b, cut)
+        step = (root * g - b) / (1 + root**2 * h)
+        b = b + np.clip(step, -2.0, 2.0)
+    return b, _derivatives(part, base + root * b, cut)[1]
+
+
+def _inner_integral(part: ArmPart, base, cut, root, b, p0, m0, n_b: int) -> tuple[Array, Array]:
+    """Log of the integral over b in each arm (points, arms), and the modes."""
+    if n_b == 1:
+        return _with_prior(part, base, cut, p0, m0), b
+    b, h = _inner_mode(part, base, cut, root, b)
+    y, v = np.polynomial.hermite.hermgauss(n_b)
+    scale = np.sqrt(2 / (1 + root**2 * h))
+    bb = b[:, :, None] + scale[:, :, None] * y
+    value = _with_prior(part, base[:, :, None] + root[:, :, None] * bb, cut, p0, m0)
+    return _log_sum_exp(value + np.log(v) + y**2 - 0.5 * bb**2) + np.log(scale) - 0.5 * _LOG_2PI, b
+
+
+def _derivatives(part: ArmPart, eta, cut) -> tuple[Array, Array]:
+    """First and negative second derivative in eta, the second kept above zero."""
+    found = (
+        part.likelihood.derivatives(part.data, eta) if cut is None else part.likelihood.derivatives(part.data, eta, cut)
+    )
+    return found[0], np.maximum(found[1], 1e-10)
+
+
 def _with_prior(part: ArmPart, eta: Array, cut: Array | None, p0: float, m0: float) -> Array:
     """Log density of each arm at eta (points, arms, ...), the baseline prior added to first arms."""
     extra = (1,) * (eta.ndim - 2)
@@ -141,23 +250,16 @@ def _with_prior(part: ArmPart, eta: Array, cut: Array | None, p0: float, m0: flo
     return value
 
 
-def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0):
+def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0, steps: int = 3):
     """Mode of (mu, b) given theta and h by a few Newton steps; a centre for quadrature need not be exact."""
-
-    def derivatives(eta):
-        if cut is None:
-            return part.likelihood.derivatives(part.data, eta)
-        return part.likelihood.derivatives(part.data, eta, cut)[:2]
-
-    for _ in range(3):
-        g, h = derivatives(slope * mu[:, part.study] + shift + root * b)
-        h = np.maximum(h, 1e-10)
+    for _ in range(steps):
+        g, h = _derivatives(part, slope * mu[:, part.study] + shift + root * b, cut)
         z = np.clip(g / h, -4.0, 4.0) + slope * mu[:, part.study] + root * b
         w = 1 / (1 / h + root**2)
         sw = np.add.reduceat(w * slope**2, part.start, axis=1) + p0
         mu = (np.add.reduceat(w * slope * z, part.start, axis=1) + p0 * m0) / sw
         b = root * w * (z - slope * mu[:, part.study])
-    h = np.maximum(derivatives(slope * mu[:, part.study] + shift + root * b)[1], 1e-10)
+    h = _derivatives(part, slope * mu[:, part.study] + shift + root * b, cut)[1]
     sw = np.add.reduceat(slope**2 / (1 / h + root**2), part.start, axis=1) + p0
     return mu, b, h, sw
 

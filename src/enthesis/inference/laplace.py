@@ -34,7 +34,7 @@ from enthesis.inference.diagnostics import (
     quantiles,
 )
 from enthesis.inference.hyper import HyperPosterior, hyper_posterior
-from enthesis.inference.integrals import RULES, Centres, log_marginal, quadrature_error
+from enthesis.inference.integrals import RULES, Centres, log_marginal
 from enthesis.inference.modes import Modes, conditional_modes
 from enthesis.inference.points import to_normal, uniform_points
 from enthesis.inference.result import Posterior, Status
@@ -45,11 +45,18 @@ Ints = NDArray[np.int64]
 
 #: error of the log likelihood below which a quadrature rule is good enough: weights then err by under 0.1 %
 QUADRATURE_TOLERANCE = 1e-3
+#: above this the weights err by more than 5 % and the result is not called exact
+QUADRATURE_LIMIT = 0.05
+#: an error that finer rules will not mend
+HOPELESS = 1.0
 #: degrees of freedom of the heavier-tailed proposal
 HEAVY_TAIL = 5.0
 #: a proposal is good enough, and no further round is tried, below this Pareto k and above this share of effective draws
 GOOD_K, GOOD_SHARE = 0.5, 0.3
-MAX_ROUNDS = 5
+MAX_ROUNDS = 6
+TRIAL_DRAWS, TRIAL_RULE = 512, (5, 5)
+#: posterior draws at which quadrature rules are compared
+RULE_POINTS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,7 @@ class Round:
     weights: Array
     k: float
     standardised: Array
+    node: Ints
     proposal: Proposal
 
     @property
@@ -108,16 +116,18 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
     # the nodes are the last points looked at, unless cells were dropped
     same = last and last[0].h.shape == hyper.nodes.shape and np.array_equal(last[0].h, hyper.nodes)
     modes = last[0] if same else conditional_modes(target, hyper.nodes)
-    rule, error = _rule(target, modes, hyper)
     P = target.size
     proposal = Proposal(centre=np.zeros(P), chol=np.eye(P), df=None)
     rounds: list[Round] = []
     for _ in range(MAX_ROUNDS):
-        rounds.append(_weighted(target, modes, hyper, proposal, draws, seed, rule))
+        # proposals are judged on fewer draws; only the chosen one is drawn from in full
+        rounds.append(_weighted(target, modes, hyper, proposal, min(draws, TRIAL_DRAWS), seed, TRIAL_RULE))
         if rounds[-1].good:
             break
         proposal = _adapted(rounds[-1])
     best = min(rounds, key=lambda r: (not r.good, max(r.k, GOOD_K), -r.ess))
+    rule, error = _rule(target, modes, best)
+    best = _weighted(target, modes, hyper, best.proposal, draws, seed, rule)
     return _posterior(target, modes, hyper, best, rule, error, len(rounds))
 
 
@@ -144,10 +154,9 @@ def _weighted(target, modes: Modes, hyper: HyperPosterior, proposal: Proposal, d
         at = node == j
         theta[at] = modes.theta[j] + standardised[at] @ chol[j].T
         log_q[at] -= np.log(np.diag(chol[j])).sum()
-    centres = Centres(mu=tuple(m[node] for m in modes.mu), b=tuple(x[node] for x in modes.b))
-    log_p = log_marginal(target, theta, h, centres, rule) + target.log_prior(theta, h)
+    log_p = log_marginal(target, theta, h, _centres(modes, node), rule) + target.log_prior(theta, h)
     weights, k = pareto_smoothed(np.where(np.isfinite(log_p), log_p, -np.inf) - log_q)
-    return Round(theta=theta, h=h, weights=weights, k=k, standardised=standardised, proposal=proposal)
+    return Round(theta=theta, h=h, weights=weights, k=k, standardised=standardised, node=node, proposal=proposal)
 
 
 def _adapted(last: Round) -> Proposal:
@@ -162,31 +171,30 @@ def _adapted(last: Round) -> Proposal:
     return Proposal(centre=centre, chol=np.linalg.cholesky(spread + 1e-9 * np.eye(len(spread))), df=HEAVY_TAIL)
 
 
-def _rule(target: Target, modes: Modes, hyper: HyperPosterior) -> tuple[tuple[int, int], float]:
-    """The smallest quadrature rule whose error at typical points is small, and that error."""
+def _rule(target: Target, modes: Modes, trial: Round) -> tuple[tuple[int, int], float]:
+    """The smallest quadrature rule whose error at draws from the posterior is small, and that error."""
     if not target.arms:
         return RULES[0], 0.0
-    likely = _typical_nodes(hyper)
-    theta, node = [], []
-    for j in likely:
-        spread = np.sqrt(np.diag(modes.cov[j]))
-        theta += [modes.theta[j], modes.theta[j] + 2 * spread, modes.theta[j] - 2 * spread]
-        node += [j] * 3
-    theta, node = np.array(theta), np.array(node)
-    centres = Centres(mu=tuple(m[node] for m in modes.mu), b=tuple(x[node] for x in modes.b))
+    cdf = np.cumsum(trial.weights)
+    some = np.searchsorted(cdf, (np.arange(RULE_POINTS) + 0.5) / RULE_POINTS * cdf[-1])
+    theta, h = trial.theta[some], trial.h[some]
+    centres = _centres(modes, trial.node[some])
+    coarse = log_marginal(target, theta, h, centres, RULES[0])
     for rule, finer in itertools.pairwise(RULES):
-        error = quadrature_error(target, theta, modes.h[node], centres, rule, finer)
+        fine = log_marginal(target, theta, h, centres, finer)
+        # a constant error cancels in the weights
+        gap = coarse - fine
+        error = float(np.abs(gap - gap.mean()).max())
         if error < QUADRATURE_TOLERANCE:
             return rule, error
+        if error > HOPELESS and rule[0] >= 7:
+            return rule, error
+        coarse = fine
     return RULES[-1], error
 
 
-def _typical_nodes(hyper: HyperPosterior) -> list[int]:
-    """The heaviest node, and the outermost ones with some mass along each hyperparameter."""
-    best = int(np.argmax(hyper.mass))
-    some = np.flatnonzero(hyper.mass > 0.02 * hyper.mass[best])
-    ends = [some[f(hyper.nodes[some, j])] for j in range(hyper.nodes.shape[1]) for f in (np.argmin, np.argmax)]
-    return list(dict.fromkeys([best, *map(int, ends)]))
+def _centres(modes: Modes, node: Ints) -> Centres:
+    return Centres(mu=tuple(m[node] for m in modes.mu), b=tuple(x[node] for x in modes.b))
 
 
 def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Posterior:
@@ -200,7 +208,7 @@ def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Poster
         hyper=best.h,
         hyper_mean=mean(best.h, w),
         hyper_interval=quantiles(best.h, w, (0.025, 0.975)) if target.hypers else np.zeros((2, 0)),
-        status=_status(best, modes, hyper),
+        status=_status(best, modes, hyper, error),
         diagnostics={
             "method": "laplace, corrected",
             "pareto_k": best.k,
@@ -214,9 +222,16 @@ def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Poster
     )
 
 
-def _status(best: Round, modes: Modes, hyper: HyperPosterior) -> Status:
+def _status(best: Round, modes: Modes, hyper: HyperPosterior, error: float) -> Status:
     if hyper.mass[~modes.converged].sum() > 1e-3:
         return Status(ok=False, message="The posterior mode was not found; the result cannot be relied on.")
+    if error > QUADRATURE_LIMIT:
+        return Status(
+            ok=False,
+            message=f"The study integrals are not accurate enough (error {error:.2g} of the log likelihood). Some treatment "
+            "probably has no events in any study, so that its effect is bounded by the prior alone; use a tighter prior "
+            "on d, pool that treatment with others, or sample with the nuts engine.",
+        )
     if best.k > PARETO_K_LIMIT:
         return Status(
             ok=False,

@@ -58,6 +58,10 @@ class Binomial:
         r, n = data["r"], data["n"]
         return gammaln(n + 1) - gammaln(r + 1) - gammaln(n - r + 1)
 
+    def flat_side(self, data: Data) -> NDArray[np.int64]:
+        """-1 where the likelihood of a row rises to a plateau as eta falls, 1 as it rises, 0 where it has a maximum."""
+        return np.where(data["r"] == 0, -1, np.where(data["r"] == data["n"], 1, 0))
+
     def start(self, data: Data) -> Array:
         """A finite linear predictor near the row's own estimate."""
         return self.link.forward((data["r"] + 0.5) / (data["n"] + 1))
@@ -91,6 +95,10 @@ class Poisson:
         """The terms that do not depend on eta."""
         return data["r"] * np.log(data["E"]) - gammaln(data["r"] + 1)
 
+    def flat_side(self, data: Data) -> NDArray[np.int64]:
+        """-1 where the likelihood of a row rises to a plateau as eta falls, 1 as it rises, 0 where it has a maximum."""
+        return np.where(data["r"] == 0, -1, 0)
+
     def start(self, data: Data) -> Array:
         """A finite linear predictor near the row's own estimate."""
         return np.log((data["r"] + 0.5) / data["E"])
@@ -122,6 +130,10 @@ class Gaussian:
     def constant(self, data: Data) -> Array:
         """The terms that do not depend on eta."""
         return -np.log(data["se"]) - 0.5 * np.log(2 * np.pi)
+
+    def flat_side(self, data: Data) -> NDArray[np.int64]:
+        """Always 0: a normal likelihood has its maximum at y."""
+        return np.zeros(len(data["y"]), dtype=int)
 
     def start(self, data: Data) -> Array:
         """The row's own estimate."""
