@@ -25,12 +25,12 @@ def outcomes(place, folder, *how) -> list[tuple[str, str, str]]:
     return [tuple(line.split(maxsplit=2)) for line in run.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("loads", ["50"])
-def test_a_load_killed_at_a_random_point_leaves_the_old_or_the_new_state(place, tmp_path, loads):
+def test_a_load_killed_at_a_random_point_leaves_the_old_or_the_new_state(place, tmp_path):
+    loads = "20" if place.startswith("postgresql") else "50"
     told = outcomes(place, tmp_path / "tables", "random", loads)
     assert {left for left, _, _ in told} <= {"old", "new"}
     assert len(told) == int(loads)
-    assert sum(killed == "killed" for _, killed, _ in told) >= 10
+    assert sum(killed == "killed" for _, killed, _ in told) >= 5
     assert {again for _, _, again in told} == {"again"}
 
 

@@ -192,7 +192,10 @@ def _study(evidence: Evidence, study: str, outcome: str | None) -> dict[str, Any
                 frame = frame[frame.outcome == outcome]
         return _records(frame[frame.study_id == study])
 
-    found = {name: rows(name) for name in ("arms", "outcomes", "contrasts", "curation", "rob")}
+    found = {name: rows(name) for name in ("arms", "outcomes", "contrasts", "rob")}
+    applying = {fact.id for row in found["outcomes"] for fact in evidence.curation_applying(row)}
+    curation = evidence.curation
+    found["curation"] = _records(curation[(curation.study_id == study) | curation.fact_id.isin(applying)])
     named = {row["source_id"] for name in ("arms", "outcomes", "contrasts") for row in found[name]}
     record = rows("studies")[0]
     wanted = {part.strip() for text in [*named, record["source_id"]] for part in text.split(";")}

@@ -8,6 +8,7 @@ then columns that the dictionary does not know, then `result_id` (results and co
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,7 @@ class Evidence:
         cells = fact.cells()
         study = cells.get("study_id", "")
         arms = {cells.get("arm_id", ""), cells.get("comparator_arm_id", "")} - {""}
-        lines = self._curation_of(cells) if fact.table in ("outcomes", "contrasts") else []
+        lines = self.curation_applying(cells) if fact.table in ("outcomes", "contrasts") else []
         return {
             "result_id": _result_id(fact) or f"fact {fact.id}",
             "table": fact.table,
@@ -248,11 +249,12 @@ class Evidence:
         lines.sort(key=lambda line: (-len(line[0]), line[2]))
         return [(wanted, fact) for wanted, fact, _ in lines]
 
-    def _curation_of(self, cells: dict[str, str]) -> list[Fact]:
+    def curation_applying(self, cells: Mapping[str, Any]) -> list[Fact]:
+        """The curation lines that apply to a row (study_id, arm_id, outcome, source_id), the one that decides first."""
         return [fact for wanted, fact in self._curation if wanted.items() <= cells.items()]
 
     def _use(self, cells: dict[str, str]) -> tuple[str, Fact | None]:
-        line = next(iter(self._curation_of(cells)), None)
+        line = next(iter(self.curation_applying(cells)), None)
         return (line.cells()["use"], line) if line else ("primary", None)
 
 
