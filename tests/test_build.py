@@ -179,6 +179,13 @@ def test_the_eligibility_reason_is_the_curators():
     assert {e.reason for e in found.ledger.excluded} == {"Judged 'no': pools two arms."}
 
 
+def test_a_study_left_out_by_name_has_the_reason_of_the_question():
+    found = select(one_study(PAIR), question(exclude_studies=("A",), exclude_reason="a test"))
+    assert {(e.rule, e.reason) for e in found.ledger.excluded} == {
+        ("left out by name", "Left out by the question: a test.")
+    }
+
+
 def test_a_question_can_let_the_sensitivity_tier_in():
     found = select(one_study([r | {"use": "sensitivity"} for r in PAIR]), question(tiers=("primary", "sensitivity")))
     assert found.used == ("R1", "R2")

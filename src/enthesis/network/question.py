@@ -81,8 +81,8 @@ class Question:
         Study types.
     randomised_only : bool
         Whether results after the last week of randomised placebo comparison are left out.
-    exclude_studies : tuple of str
-        Left out by name, for sensitivity analyses.
+    exclude_studies, exclude_reason : tuple of str, str
+        Studies left out by name, and why; the ledger repeats the reason.
     reference : str
         The treatment that effects are expressed against.
     mid : float or None
@@ -113,6 +113,7 @@ class Question:
     designs: Annotated[tuple[StudyType, ...], Field(min_length=1)] = ("rct",)
     randomised_only: StrictBool = True
     exclude_studies: tuple[str, ...] = ()
+    exclude_reason: str = ""
     reference: Annotated[str, Field(min_length=1)] = "placebo"
     mid: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 

@@ -72,7 +72,11 @@ def _eligibility(row: Row, q: Question, _: TreatmentMap) -> str | None:
 
 
 def _by_name(row: Row, q: Question, _: TreatmentMap) -> str | None:
-    return "Left out by the question." if row.study_id in q.exclude_studies else None
+    return (
+        f"Left out by the question: {q.exclude_reason or 'no reason given'}."
+        if row.study_id in q.exclude_studies
+        else None
+    )
 
 
 def _subgroup(row: Row, q: Question, _: TreatmentMap) -> str | None:
