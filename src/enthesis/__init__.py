@@ -1,3 +1,114 @@
-"""enthesis: living evidence synthesis, every number one click from its source."""
+"""enthesis: living evidence synthesis, every number one click from its source.
+
+Names are loaded when they are first used (PEP 562), so that importing enthesis costs nothing and the statistical core
+works where only NumPy and SciPy are installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from enthesis.errors import DataError, EnthesisError
+    from enthesis.estimands import (
+        absolute_effects,
+        fit_json,
+        league,
+        predictive_effects,
+        probability,
+        ranks,
+        relative_effects,
+    )
+    from enthesis.evidence import Store, bundled_evidence, load_tables
+    from enthesis.inference.fit import Fit, fit
+    from enthesis.living.review import run_review
+    from enthesis.models.effects import PerTreatment
+    from enthesis.models.heterogeneity import Common, Exchangeable
+    from enthesis.models.model import Model
+    from enthesis.models.priors import HalfCauchy, HalfNormal, LogNormal, Normal, Uniform, parse_prior
+    from enthesis.network.build import build
+    from enthesis.network.measures import HR, IRR, MD, OR, RD, RR, SMD
+    from enthesis.network.network import Network
+    from enthesis.network.question import Question
+    from enthesis.network.tables import from_table
+
+#: the module that each public name lives in
+_HOME = {
+    "enthesis.errors": ("DataError", "EnthesisError"),
+    "enthesis.estimands": (
+        "absolute_effects",
+        "fit_json",
+        "league",
+        "predictive_effects",
+        "probability",
+        "ranks",
+        "relative_effects",
+    ),
+    "enthesis.evidence": ("Store", "bundled_evidence", "load_tables"),
+    "enthesis.inference.fit": ("Fit", "fit"),
+    "enthesis.living.review": ("run_review",),
+    "enthesis.models.effects": ("PerTreatment",),
+    "enthesis.models.heterogeneity": ("Common", "Exchangeable"),
+    "enthesis.models.model": ("Model",),
+    "enthesis.models.priors": ("HalfCauchy", "HalfNormal", "LogNormal", "Normal", "Uniform", "parse_prior"),
+    "enthesis.network.build": ("build",),
+    "enthesis.network.measures": ("HR", "IRR", "MD", "OR", "RD", "RR", "SMD"),
+    "enthesis.network.network": ("Network",),
+    "enthesis.network.question": ("Question",),
+    "enthesis.network.tables": ("from_table",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "HR",
+    "IRR",
+    "MD",
+    "OR",
+    "RD",
+    "RR",
+    "SMD",
+    "Common",
+    "DataError",
+    "EnthesisError",
+    "Exchangeable",
+    "Fit",
+    "HalfCauchy",
+    "HalfNormal",
+    "LogNormal",
+    "Model",
+    "Network",
+    "Normal",
+    "PerTreatment",
+    "Question",
+    "Store",
+    "Uniform",
+    "absolute_effects",
+    "build",
+    "bundled_evidence",
+    "fit",
+    "fit_json",
+    "from_table",
+    "league",
+    "load_tables",
+    "parse_prior",
+    "predictive_effects",
+    "probability",
+    "ranks",
+    "relative_effects",
+    "run_review",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'enthesis' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,164 @@
+"""`enthesis fit TABLE`: a network meta-analysis of a user's own table, for people and, with `--json`, for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from enthesis.cli.printing import plain, print_table, working, write_text
+
+if TYPE_CHECKING:
+    from enthesis.inference.fit import Fit
+    from enthesis.models.model import Model
+
+app = typer.Typer()
+
+
+@app.command()
+def fit(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Table of arms or contrasts: CSV, TSV or semicolons.")],
+    measure: Annotated[
+        str | None,
+        typer.Option(help="OR, RR, RD, ASD, MD, SMD, SMDH, ROM, IRR, IRD, HR or EFFECT.", show_default="by columns"),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Treatment that others are expressed against.", show_default="placebo, control")
+    ] = None,
+    effects: Annotated[Literal["random", "common"], typer.Option(help="Do effects vary between studies?")] = "random",
+    engine: Annotated[str, typer.Option(help="auto, laplace (Bayesian) or gls (frequentist).")] = "auto",
+    tau: Annotated[
+        str | None, typer.Option(help="Estimator of tau for gls: REML, ML, DL, PM, ...", show_default="REML")
+    ] = None,
+    ci: Annotated[
+        str, typer.Option(help="Intervals of gls: normal, t, knapp-hartung or knapp-hartung-truncated.")
+    ] = "normal",
+    prior_tau: Annotated[
+        str | None, typer.Option(help="Prior of tau, such as 'uniform(0,5)'.", show_default="half-normal(1)")
+    ] = None,
+    prior_d: Annotated[
+        str | None, typer.Option(help="Prior of each effect, a normal.", show_default="normal(0,100)")
+    ] = None,
+    better: Annotated[
+        Literal["higher", "lower"] | None, typer.Option(help="Is a higher or a lower outcome better?")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--column", help="Which column is what, such as events=responders; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws of Bayesian engines.")] = 1,
+    draws: Annotated[int, typer.Option(help="Number of draws of Bayesian engines.")] = 4000,
+    as_json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    """Fit a network meta-analysis to a table of studies.
+
+    The layout of the table is recognised by its columns and said back. Estimates in the JSON are on the model's scale
+    (log for ratios) with 95 % intervals; docs/reference/fit-json.md describes it.
+
+    Exit codes: 0 fine, 2 usage, 3 bad data, 4 fitted but the status is not ok.
+
+    Example: enthesis fit trials.csv --measure OR --reference placebo --json result.json
+    """
+    from enthesis.estimands import fit_json
+    from enthesis.inference.fit import fit as fitted
+    from enthesis.network.tables import from_table
+
+    model = _model(effects, prior_tau, prior_d)
+    for note in _unused(engine, effects, tau, prior_tau, prior_d):
+        print(f"note: {note}", file=sys.stderr)
+    with working("Fitting"):
+        network = from_table(table, measure=measure, reference=reference, better=better, columns=_columns(column))
+        result = fitted(network, model, engine=engine, tau=tau or "REML", ci=ci, seed=seed, draws=draws)
+        told = json.dumps(fit_json(result), ensure_ascii=False, indent=2, allow_nan=False) if as_json else ""
+    if as_json == "-":
+        print(told)
+    else:
+        if as_json:
+            write_text(Path(as_json), told + "\n")
+            print(f"The result is in {plain(as_json)}", file=sys.stderr)
+        _print(result)
+    if not result.status.ok:
+        print(f"enthesis: {plain(result.status.message)}", file=sys.stderr)
+        raise typer.Exit(4)
+
+
+def _model(effects: str, prior_tau: str | None, prior_d: str | None) -> Model:
+    from enthesis.errors import UsageError
+    from enthesis.models.effects import PerTreatment
+    from enthesis.models.heterogeneity import Common, Exchangeable
+    from enthesis.models.model import Model
+    from enthesis.models.priors import Normal, parse_prior
+
+    model = Model(heterogeneity=Common() if effects == "common" else Exchangeable())
+    if prior_tau and effects == "random":
+        sd = parse_prior(prior_tau)
+        if sd.support[0] < 0:
+            raise UsageError(f"--prior-tau {prior_tau!r} allows values below 0, and tau is a standard deviation.")
+        model = model.replace(heterogeneity=Exchangeable(sd=sd))
+    if prior_d:
+        d = parse_prior(prior_d)
+        if not isinstance(d, Normal):
+            raise UsageError(f"--prior-d must be a normal, such as 'normal(0,100)', not {prior_d!r}.")
+        model = model.replace(effects=PerTreatment(prior=d))
+    return model
+
+
+def _unused(engine: str, effects: str, tau: str | None, prior_tau: str | None, prior_d: str | None) -> list[str]:
+    notes = []
+    if tau and engine != "gls":
+        notes.append("--tau is an estimator of the engine gls; this fit does not use it.")
+    if (prior_tau or prior_d) and engine == "gls":
+        notes.append("the engine gls uses no priors; --prior-tau and --prior-d do not change this fit.")
+    if (tau or prior_tau) and effects == "common":
+        notes.append("with common effects there is no tau; --tau and --prior-tau do not change this fit.")
+    return notes
+
+
+def _columns(pairs: list[str] | None) -> dict[str, str] | None:
+    from enthesis.errors import UsageError
+
+    columns = {}
+    for pair in pairs or ():
+        role, sign, header = pair.partition("=")
+        if not (sign and role.strip() and header.strip()):
+            raise UsageError(f"--column {pair[:60]!r} must be role=column, such as events=responders.")
+        columns[role.strip()] = header.strip()
+    return columns or None
+
+
+def _print(result: Fit) -> None:
+    from enthesis.estimands import ranks, relative_effects
+
+    network, back = result.network, result.network.measure.back_transform
+    print(plain(str(network)))
+    for note in (e for e in network.ledger if e.action == "note" and e.rule == "columns"):
+        print(plain(f"  {note.reason}"))
+    print(plain(f"\n{result}\n"))
+    table = relative_effects(result, comparator=result.reference)
+    print_table(
+        f"{network.measure.label} against {result.reference}, 95 % interval",
+        ["treatment", network.measure.name, "lower", "upper"],
+        [
+            [row.treatment, *(f"{back(x):.3g}" for x in (row.estimate, row.lower, row.upper))]
+            for row in table.itertuples()
+        ],
+    )
+    if network.better:
+        ranked = ranks(result).sort_values("p_score", ascending=False)
+        print_table(
+            f"Ranks ({network.better} is better): they say nothing about size or certainty",
+            ["treatment", "P-score", "SUCRA", "mean rank"],
+            [[r.treatment, f"{r.p_score:.2f}", f"{r.sucra:.2f}", f"{r.mean_rank:.1f}"] for r in ranked.itertuples()],
+        )
+    excluded = network.ledger.excluded
+    print_table(
+        "Left out",
+        ["study", "arm", "rule", "reason"],
+        [[e.study, e.arm, e.rule, e.reason] for e in excluded[:50]],
+    )
+    if len(excluded) > 50:
+        print(f"and {len(excluded) - 50} more (all of them with --json)")

@@ -1,0 +1,164 @@
+"""`enthesis`: the program, its exit codes, and the only place where errors become sentences.
+
+Commands live in the modules of `COMMANDS` and are imported when they are called, so `enthesis --help` stays quick; help
+is plain text for the same reason. Data go to standard output; progress, notes and errors to standard error.
+
+Exit codes: 0 fine, 1 error, 2 usage, 3 bad data, 4 computed but the status is not ok, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from enthesis import __version__
+
+#: every command with the line that `enthesis --help` shows; its module is `enthesis.cli.<name>`, its Typer app `app`
+COMMANDS: dict[str, str] = {
+    "review": "Run a standing review: build its networks, fit its models, write its report.",
+    "fit": "Fit a network meta-analysis to a table of studies.",
+    "evidence": "Load published results into a store and see what is behind each number.",
+}
+
+OK, ERROR, USAGE, BAD_DATA, NOT_OK = 0, 1, 2, 3, 4
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Commands by name, imported when asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            if name not in COMMANDS:
+                raise KeyError(name)
+            app = import_module(f"enthesis.cli.{name}").app
+            app.rich_markup_mode = None
+            command = typer.main.get_command(app)
+            command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+            self._loaded[name] = command
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+
+class LazyGroup(TyperGroup):
+    """A group whose help lists commands without importing them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": {}})
+        self.commands = _Commands()
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"enthesis {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def enthesis(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="On an unexpected error, show the traceback.")] = False,
+) -> None:
+    """Living evidence synthesis: from published results, with the source of every number, to a report.
+
+    Example: enthesis review run axspa --out axspa-report
+    """
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the program and exit with its code; what went wrong is one sentence on standard error.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Default: those of the process.
+
+    Raises
+    ------
+    SystemExit
+        Always.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=arguments, prog_name="enthesis")
+    except Exception as problem:
+        if "--debug" in arguments:
+            raise
+        sentence, code = told(problem)
+        print(f"enthesis: {sentence}", file=sys.stderr)
+        raise SystemExit(code) from None
+
+
+def told(problem: Exception) -> tuple[str, int]:
+    """The sentence and the exit code for an exception.
+
+    Parameters
+    ----------
+    problem : Exception
+
+    Returns
+    -------
+    tuple of (str, int)
+
+    Examples
+    --------
+    >>> from enthesis.errors import UsageError
+    >>> told(UsageError("there is no engine 'x'."))
+    ("there is no engine 'x'.", 2)
+    """
+    from enthesis.errors import DataError, EnthesisError, ModelError, NotConnected, UsageError, shortened
+
+    if isinstance(problem, EnthesisError):
+        kinds = {UsageError: USAGE, ModelError: USAGE, DataError: BAD_DATA, NotConnected: BAD_DATA}
+        code = next((code for kind, code in kinds.items() if isinstance(problem, kind)), ERROR)
+        return _printable(str(problem)), code
+    if isinstance(problem, OSError) and problem.filename is not None:
+        reason = problem.strerror or type(problem).__name__
+        return _printable(f"{shortened(problem.filename, 200)}: {reason}."), ERROR
+    if isinstance(problem, MemoryError):
+        return "there is not enough memory for this.", ERROR
+    what = f"{type(problem).__name__}: {shortened(problem, 200)}" if str(problem) else type(problem).__name__
+    return _printable(
+        f"an unexpected error ({what}). This is a fault in enthesis, not in your data. Run the same with "
+        "`enthesis --debug ...` and report the traceback together with the command."
+    ), ERROR
+
+
+def _printable(text: str) -> str:
+    """Text from data cannot steer the terminal."""
+    return "".join(mark if mark.isprintable() or mark == "\n" else " " for mark in text)

@@ -1,0 +1,104 @@
+"""`enthesis review`: run a standing review and say where its report is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from enthesis.cli.printing import plain, print_table, progress
+
+app = typer.Typer(
+    no_args_is_help=True, help="Run a standing review: build its networks, fit its models, write its report."
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(metavar="REVIEW", help="A bundled review, such as axspa, or a folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html and results.json.", show_default="REVIEW-report")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this outcome (ASAS40) or question; repeatable.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build every network of a review, fit its models, and write the report.
+
+    Exit codes: 0 fine, 2 usage, 3 bad data, 4 written but some fits are not ok or some questions have no answer.
+
+    Example: enthesis review run axspa --out axspa-report --only ASAS40
+    """
+    from enthesis.living.review import run_review
+
+    folder = out or Path(f"{Path(name).name}-report")
+    with progress("Running the review") as step:
+        done = run_review(name, folder, only or None, step)
+    told = _told(done, folder)
+    if as_json:
+        print(json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False))
+    else:
+        _print(told)
+    if told["not_ok"]:
+        raise typer.Exit(4)
+
+
+@app.command("list")
+def list_reviews(as_json: JsonOption = False) -> None:
+    """List the reviews that ship with enthesis.
+
+    Example: enthesis review list
+    """
+    from enthesis.living.review import Review, bundled_reviews
+
+    reviews = [Review.load(name) for name in bundled_reviews()]
+    told = [{"review": r.id, "title": r.title, "questions": len(r.questions), "models": len(r.models)} for r in reviews]
+    if as_json:
+        print(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        print_table("Reviews", list(told[0]) if told else [], [list(row.values()) for row in told])
+
+
+def _told(done: Any, folder: Path) -> dict[str, Any]:
+    """What the command says of a run, in plain values."""
+    from enthesis.estimands import plain as plain_values
+
+    overview = done.overview().to_dict("records")
+    not_ok = [
+        {"question": answer.question.id, "model": model, "message": message}
+        for answer in done.answers
+        for model, message in _troubles(answer)
+    ]
+    return plain_values(
+        {
+            "review": done.review.id,
+            "snapshot": done.evidence.content_hash,
+            "run": done.content_hash,
+            "seconds": round(done.seconds, 1),
+            "report": str((folder / "report.html").resolve()),
+            "results": str((folder / "results.json").resolve()),
+            "questions": overview,
+            "not_ok": not_ok,
+        }
+    )
+
+
+def _troubles(answer: Any) -> list[tuple[str, str]]:
+    if answer.problem:
+        return [("", answer.problem)]
+    broken = [(model, message) for model, message in answer.problems.items()]
+    return broken + [(model, fit.status.message) for model, fit in answer.fits.items() if not fit.status.ok]
+
+
+def _print(told: dict[str, Any]) -> None:
+    columns = ["question", "studies", "treatments", "rows_used", "rows_out", "status"]
+    print_table(f"Review {told['review']}", columns, [[row[c] for c in columns] for row in told["questions"]])
+    print(f"{len(told['questions'])} questions in {told['seconds']:.1f} s")
+    for trouble in told["not_ok"]:
+        where = " ".join(filter(None, (trouble["question"], trouble["model"])))
+        print(plain(f"not ok: {where}: {trouble['message']}"), file=sys.stderr)
+    print(plain(f"The report is at {told['report']}"))
