@@ -17,7 +17,13 @@ from enthesis.models.priors import HalfNormal, Prior
 
 @dataclass(frozen=True)
 class Common:
-    """One effect per comparison in all studies: tau = 0."""
+    """One effect per comparison in all studies: tau = 0.
+
+    Examples
+    --------
+    >>> Common()
+    Common()
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from enthesis.hashing import content_hash
 from enthesis.models.baseline import Baseline, Independent
-from enthesis.models.effects import Effects, PerTreatment
+from enthesis.models.consistency import Consistency, Consistent, DesignByTreatment, NodeSplit, UnrelatedMeanEffects
+from enthesis.models.effects import ClassEffects, Effects, PerTreatment
 from enthesis.models.heterogeneity import Exchangeable, Heterogeneity
 from enthesis.models.priors import Normal, Prior
+from enthesis.models.regression import AnyRegression, Regression
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +19,16 @@ class Model:
 
     Parameters
     ----------
-    effects : PerTreatment
+    effects : PerTreatment, ClassEffects
         What the relative effects are made of.
     heterogeneity : Common or Exchangeable
         Whether study effects vary around them. The default is random effects.
     baseline : Independent
         Study baselines; used by models of arm data only.
+    consistency : Consistent, NodeSplit, UnrelatedMeanEffects or DesignByTreatment
+        Whether direct and indirect evidence agree.
+    regression : Regression, BaselineRisk or None
+        Whether effects change with a covariate or with the study's baseline.
 
     Examples
     --------
@@ -33,6 +39,8 @@ class Model:
     effects: Effects = field(default=PerTreatment())
     heterogeneity: Heterogeneity = field(default=Exchangeable())
     baseline: Baseline = field(default=Independent())
+    consistency: Consistency = field(default=Consistent())
+    regression: AnyRegression | None = None
 
     def replace(self, **changes) -> Model:
         """The same model with some parts changed."""
@@ -41,13 +49,37 @@ class Model:
     @property
     def content_hash(self) -> str:
         """Identity of the model."""
-        return content_hash(("Model", self.effects, self.heterogeneity, self.baseline))
+        return content_hash(
+            ("Model", self.effects, self.heterogeneity, self.baseline, self.consistency, self.regression)
+        )
 
     def describe(self) -> str:
         """One line in words."""
         random = isinstance(self.heterogeneity, Exchangeable)
         start = f"random effects, tau ~ {self.heterogeneity.sd}" if random else "common effects"
-        return f"{start}; d ~ {self.effects.prior}"
+        text = f"{start}; d ~ {self.effects.prior}"
+        if isinstance(self.effects, ClassEffects):
+            text = f"{start}; treatments exchangeable within class, class_sd ~ {self.effects.sd}"
+        if not isinstance(self.consistency, Consistent):
+            text += f"; {_words(self.consistency)}"
+        if self.regression is not None:
+            text += f"; {_words(self.regression)}"
+        return text
+
+
+def _words(part: Consistency | AnyRegression) -> str:
+    """A part of a model in words."""
+    match part:
+        case NodeSplit():
+            return f"direct evidence on {part.treatment} versus {part.comparator} apart"
+        case UnrelatedMeanEffects():
+            return "unrelated mean effects"
+        case DesignByTreatment():
+            return f"design-by-treatment inconsistency, sd ~ {part.sd}"
+        case Regression():
+            return f"effects change with {part.covariate}, {part.interactions} interactions"
+        case _:
+            return f"effects change with the study's baseline, {part.interactions} interactions"
 
 
 def random_effects(*, prior_tau: Prior | None = None, prior_d: Normal | None = None) -> Model:
