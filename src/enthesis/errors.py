@@ -11,7 +11,17 @@ from difflib import get_close_matches
 
 
 class EnthesisError(ValueError):
-    """Base of every error that enthesis raises on purpose; its text is meant for the user."""
+    """Base of every error that enthesis raises on purpose; its text is meant for the user.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> try:
+    ...     en.parse_prior("normal(0)")
+    ... except en.EnthesisError as problem:
+    ...     print(problem)
+    prior 'normal(0)' needs 2 finite numbers in the brackets.
+    """
 
 
 class UsageError(EnthesisError):

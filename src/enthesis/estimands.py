@@ -89,6 +89,14 @@ def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
         treatment, comparator, estimate, se, lower, upper. For `gls` the interval uses the distribution chosen in `fit`
         (`prediction`; by default t on the degrees of freedom of Q), and is NaN when that leaves no degrees of freedom.
         For common effects it equals `relative_effects`.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study=i, treatment=x, events=r, n=50) for i in (1, 2) for x, r in (("A", 5 * i), ("B", 12))]
+    >>> result = en.fit(en.from_table(rows, reference="A", better="higher"), engine="gls")
+    >>> len(en.predictive_effects(result, comparator="A"))
+    1
     """
     if fit.effects == "common":
         return relative_effects(fit, comparator)
@@ -121,6 +129,14 @@ def probability(fit: Fit, treatment: str, comparator: str, *, above: float = 0.0
     -------
     float
         For `gls`, the one-sided normal probability of the same statement, which equals the posterior under flat priors.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study=i, treatment=x, events=r, n=50) for i in (1, 2) for x, r in (("A", 5 * i), ("B", 12))]
+    >>> result = en.fit(en.from_table(rows, reference="A", better="higher"), engine="gls")
+    >>> 0.5 < en.probability(result, "B", "A") < 1
+    True
     """
     a, b = fit.network.index(treatment), fit.network.index(comparator)
     if fit.is_bayesian:
@@ -142,6 +158,14 @@ def league(fit: Fit, *, digits: int = 2) -> pd.DataFrame:
     pandas.DataFrame
         Index and columns are treatments; cells "estimate (lower to upper)", ratios back-transformed; the diagonal
         holds the treatment's name.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study=i, treatment=x, events=r, n=50) for i in (1, 2) for x, r in (("A", 5 * i), ("B", 12))]
+    >>> result = en.fit(en.from_table(rows, reference="A", better="higher"), engine="gls")
+    >>> en.league(result).loc["B", "A"].split()[0]
+    '1.78'
     """
     import pandas as pd
 
@@ -175,6 +199,14 @@ def ranks(fit: Fit, better: Better | None = None) -> pd.DataFrame:
     pandas.DataFrame
         treatment, p_score, sucra, mean_rank, rank_1 ... rank_T (probabilities; rank 1 is best), in network order.
         `p_score` of a Bayesian fit is the mean posterior probability of being better than each competitor.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study=i, treatment=x, events=r, n=50) for i in (1, 2) for x, r in (("A", 5 * i), ("B", 12))]
+    >>> result = en.fit(en.from_table(rows, reference="A", better="higher"), engine="gls")
+    >>> en.ranks(result).sort_values("p_score").treatment.tolist()
+    ['A', 'B']
     """
     import pandas as pd
 
@@ -236,6 +268,14 @@ def absolute_effects(fit: Fit, baseline_risk: float, *, comparator: str | None =
     ------
     UsageError
         When the risk is not between 0 and 1, or the measure gives no risks.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study=i, treatment=x, events=r, n=50) for i in (1, 2) for x, r in (("A", 5 * i), ("B", 12))]
+    >>> result = en.fit(en.from_table(rows, reference="A", better="higher"), engine="gls")
+    >>> en.absolute_effects(result, 0.1)[["treatment", "per_1000", "nnt"]].round(1).to_dict("records")
+    [{'treatment': 'B', 'per_1000': 165.5, 'nnt': 15.3}]
     """
     import pandas as pd
 
@@ -298,6 +338,14 @@ def fit_json(fit: Fit) -> dict[str, Any]:
     -------
     dict
         Plain numbers, strings, lists and None; estimates on the model's scale.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study=i, treatment=x, events=r, n=50) for i in (1, 2) for x, r in (("A", 5 * i), ("B", 12))]
+    >>> result = en.fit(en.from_table(rows, reference="A", better="higher"), engine="gls")
+    >>> {key: fit_json(result)[key] for key in ("measure", "scale", "reference", "n_studies")}
+    {'measure': 'OR', 'scale': 'log', 'reference': 'A', 'n_studies': 2}
     """
     from enthesis import __version__
 

@@ -93,6 +93,14 @@ class Fit:
     df, prediction_df : float
         Degrees of freedom of confidence and prediction intervals of a frequentist fit; inf for the normal
         distribution. See `intervals`.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study="1", treatment=x, events=r, n=50) for x, r in (("A", 5), ("B", 12))]
+    >>> result = en.fit(en.from_table(rows, reference="A"), en.Model(heterogeneity=en.Common()))
+    >>> result.treatments, result.engine, result.status.ok
+    (('A', 'B'), 'laplace', True)
     """
 
     network: Network

@@ -78,6 +78,17 @@ class Network:
     ------
     DataError
         When a row cannot be used by any model (naming it), or nothing is left to compare.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study="1", treatment=x, events=r, n=50) for x, r in (("A", 5), ("B", 12))]
+    >>> print(en.from_table(rows, reference="A"))
+    Network
+      1 studies, 2 arms, 100 patients, 2 treatments, 1 designs
+      measure OR (odds ratio), reference 'A'
+      connected
+      ledger: 0 exclusions, 1 notes
     """
 
     studies: tuple[str, ...]
