@@ -1,0 +1,1 @@
+"""How far to trust it: assessments read off networks and fits."""
