@@ -114,7 +114,7 @@ def trim_and_fill(
     ...         [(0.1, 400), (0.12, 300), (0.3, 80), (0.5, 40), (0.7, 30), (0.9, 20)]) for t in "AB"]
     >>> found = trim_and_fill(en.from_table(rows, measure="MD", reference="A"))
     >>> found.side, found.missing
-    ('left', 2)
+    ('left', 3)
     """
     if estimator not in ESTIMATORS:
         raise unknown_name("estimator", estimator, ESTIMATORS)
