@@ -86,8 +86,20 @@ def test_a_copy_of_the_review_in_a_folder_gives_the_same_network(run, folder):
 
 def test_progress_goes_from_nothing_to_everything():
     seen = []
-    run_review(REVIEW, only=SMALL, progress=lambda done, total, label: seen.append((done, total)), evidence=None)
-    assert (seen[0], seen[-1]) == ((0, 2), (2, 2))
+    run_review(REVIEW, only=SMALL, progress=lambda done, total, label: seen.append((done, total)))
+    assert (seen[0], seen[-1]) == ((0, 1), (2, 2))
+
+
+def test_two_processes_give_the_same_numbers_as_one(run):
+    two = run_review(REVIEW, only=[SMALL, "asas40-nr-ir", "dptga"], workers=2)
+    pairs = [(a.estimate == b.estimate).all() for q in (SMALL, "dptga")
+             for a, b in zip(two.answer(q).fits.values(), run.answer(q).fits.values(), strict=True)]  # fmt: skip
+    assert all(pairs)
+
+
+def test_equal_data_keep_the_title_of_their_own_question():
+    run = run_review(REVIEW, only=["asas40-ir", "asas40-r-ir"])
+    assert [a.fit.network.title for a in run.answers] == [a.question.title for a in run.answers]
 
 
 def test_only_takes_an_outcome_by_its_synonym():

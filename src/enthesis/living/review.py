@@ -8,8 +8,9 @@ Bundled reviews are known by name. `run_review` builds every network, fits every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
@@ -19,25 +20,26 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass as checked
 
 from enthesis.errors import DataError, EnthesisError, unknown_name
+from enthesis.execute import map as map_tasks
 from enthesis.hashing import content_hash
-from enthesis.inference.fit import fit
+from enthesis.inference.fit import Fit, fit
 from enthesis.living.run import Answer, Baseline, Run
 from enthesis.models.effects import PerTreatment
 from enthesis.models.heterogeneity import Common, Exchangeable
 from enthesis.models.model import Model
 from enthesis.models.priors import parse_prior
 from enthesis.network.build import network_of, select
+from enthesis.network.network import Network
 from enthesis.network.outcomes import outcome, outcomes
 from enthesis.network.question import Question, read_questions, unique_ids
 from enthesis.network.settings import read_toml, settings_error
-from enthesis.network.subset import component
+from enthesis.network.subset import comparable, component
 from enthesis.network.treatments import TreatmentMap
 
 if TYPE_CHECKING:
     from enthesis.evidence import Evidence
 
 Progress = Callable[[int, int, str], object]
-
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 _CONFIG = ConfigDict(extra="forbid")
 
@@ -267,6 +269,7 @@ def run_review(
     progress: Progress | None = None,
     *,
     evidence: Evidence | None = None,
+    workers: int | None = None,
 ) -> Run:
     """Build every network of a review, fit its models, and write the report.
 
@@ -282,6 +285,9 @@ def run_review(
         Called with (steps done, steps in all, what comes next).
     evidence : Evidence, optional
         A snapshot of a store; default the evidence in the review's folder.
+    workers : int, optional
+        Processes for the fits (see `cores`); default none beside this one, so that a plain script needs no guard.
+        Results do not depend on it.
 
     Returns
     -------
@@ -296,58 +302,94 @@ def run_review(
     start = perf_counter()
     review = name_or_folder if isinstance(name_or_folder, Review) else Review.load(name_or_folder)
     asked = review.matching(only)
-    steps = len(asked) + 1 + (out is not None)
     tell: Progress = progress or (lambda done, total, label: None)
-    tell(0, steps, "evidence")
+    tell(0, len(asked), "evidence")
     evidence = evidence if evidence is not None else review.evidence()
-    answers = []
-    for done, question in enumerate(asked, start=1):
-        tell(done, steps, question.title)
-        answers.append(answer(evidence, question, review.models, review.treatments))
-    run = Run(review=review, evidence=evidence, answers=tuple(answers), seconds=perf_counter() - start)
+    started = [_networks(evidence, question, review.treatments) for question in asked]
+    jobs = [job for begun in started for job in _jobs(begun, review.models)]
+    report = out is not None
+
+    def fitted(finished: int, total: int) -> None:
+        tell(finished, total + report, "fits")
+
+    done = map_tasks(run_job, jobs, workers=workers, progress=fitted)
+    results = iter(done)
+    answers = tuple(_with_fits(begun, review.models, results) for begun in started)
+    run = Run(review=review, evidence=evidence, answers=answers, seconds=perf_counter() - start)
     if out is not None:
         from enthesis.report.write import write_report
 
-        tell(steps - 1, steps, "report")
+        tell(len(jobs), len(jobs) + 1, "report")
         write_report(run, Path(out))
-    tell(steps, steps, "done")
+    tell(len(jobs) + report, len(jobs) + report, "done")
     return run
 
 
-def answer(
-    evidence: Evidence, question: Question, models: Sequence[ModelChoice], treatments: TreatmentMap | None = None
-) -> Answer:
-    """The answer to one question: select, build, fit. What cannot be done is said in it, not raised.
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One fit to be made: the network and everything that changes its numbers."""
 
-    Parameters
-    ----------
-    evidence : Evidence
-    question : Question
-    models : sequence of ModelChoice
-    treatments : TreatmentMap, optional
+    network: Network
+    model: Model
+    engine: str
+    tau: str
+    seed: int
+    draws: int
 
-    Returns
-    -------
-    Answer
-    """
+
+def run_job(job: Job) -> Fit | str:
+    """The fit, or the sentence that says why there is none."""
+    try:
+        return fit(job.network, job.model, engine=job.engine, tau=job.tau, seed=job.seed, draws=job.draws)
+    except EnthesisError as problem:
+        return str(problem)
+
+
+def _networks(evidence: Evidence, question: Question, treatments: TreatmentMap) -> Answer:
+    """The answer as far as the networks; what cannot be built is said in it, not raised."""
     selection = select(evidence, question, treatments)
     try:
         network = network_of(selection, treatments)
         fitted = component(network, network.reference)
     except EnthesisError as problem:
         return Answer(question=question, selection=selection, problem=str(problem))
+    return Answer(question=question, selection=selection, network=network, fitted=fitted)
+
+
+def _jobs(begun: Answer, models: Sequence[ModelChoice]) -> list[Job]:
+    if begun.fitted is None:
+        return []
+    return [
+        Job(network=begun.fitted, model=m.model(begun.question), engine=m.engine, tau=m.tau, seed=m.seed, draws=m.draws)
+        for m in models
+        if m.applies_to(begun.question)
+    ]
+
+
+def _with_fits(begun: Answer, models: Sequence[ModelChoice], results: Iterator[Fit | str]) -> Answer:
+    """The answer with the results of its jobs, in the order of `_jobs`."""
+    if begun.fitted is None:
+        return begun
     fits, problems = {}, {}
     for choice in models:
-        if not choice.applies_to(question):
-            continue
-        try:
-            fits[choice.id] = fit(
-                fitted, choice.model(question), engine=choice.engine, tau=choice.tau, seed=choice.seed,
-                draws=choice.draws,
-            )  # fmt: skip
-        except EnthesisError as problem:
-            problems[choice.id] = str(problem)
-    return Answer(question=question, selection=selection, network=network, fitted=fitted, fits=fits, problems=problems)
+        if choice.applies_to(begun.question):
+            result = next(results)
+            if isinstance(result, str):
+                problems[choice.id] = result
+            else:
+                fits[choice.id] = _of_this_question(result, begun.fitted)
+    return replace(begun, fits=fits, problems=problems)
+
+
+def _of_this_question(made: Fit, network: Network) -> Fit:
+    """Equal data are fitted once for several questions: give the fit the title and ledger of this one."""
+    own = network if made.network.content_hash == network.content_hash else comparable(network)
+    return replace(made, network=own)
+
+
+def cores() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def bundled_reviews() -> tuple[str, ...]:
@@ -380,4 +422,4 @@ def _checked(kind: type, raw: dict[str, Any], file: str, what: str) -> Any:
         raise settings_error(problem, file, what, [f.name for f in fields(kind)]) from None
 
 
-__all__ = ["Answer", "Baseline", "Chapter", "ModelChoice", "Review", "Run", "answer", "bundled_reviews", "run_review"]
+__all__ = ["Answer", "Baseline", "Chapter", "ModelChoice", "Review", "Run", "bundled_reviews", "cores", "run_review"]
