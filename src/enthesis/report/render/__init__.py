@@ -1,0 +1,1 @@
+"""Renderers: a document as a page, a run as JSON."""

@@ -1,0 +1,111 @@
+"""Figures as inline SVG: drawn without a browser, reduced to what a drawing needs.
+
+Names in a figure come from outside. Only drawing elements and attributes pass, so a figure cannot carry a script, a
+link or a request to another host, whatever a name says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+_TAGS = frozenset({"svg", "g", "path", "text", "tspan", "rect", "line", "circle", "defs", "clipPath", "linearGradient",
+                   "stop"})  # fmt: skip
+_ATTRIBUTES = frozenset(
+    {
+        "d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "cx", "cy", "r", "rx", "ry", "width", "height", "viewBox",
+        "transform", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray",
+        "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity", "font-family", "font-size", "font-weight",
+        "font-style", "text-anchor", "clip-path", "id", "offset", "stop-color", "gradientUnits", "pointer-events",
+    }
+)  # fmt: skip
+_OWN_REFERENCE = re.compile(r"url\(#([A-Za-z0-9_-]+)\)")
+
+
+def draw(chart: Callable[[], Any]) -> str:
+    """An Altair chart as an SVG text.
+
+    Parameters
+    ----------
+    chart : callable
+        Makes the chart. It is called here, because checking every part against the schema while a chart is put
+        together costs more than drawing it; the tests do check.
+
+    Returns
+    -------
+    str
+    """
+    import vl_convert
+    from altair.utils.schemapi import debug_mode
+
+    with debug_mode(False):
+        spec = chart().to_dict(validate=False)
+    return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+
+
+def inline(svg: str, prefix: str, label: str) -> tuple[str, int, int]:
+    """An SVG that can stand inside a page.
+
+    Parameters
+    ----------
+    svg : str
+        As drawn by `draw`.
+    prefix : str
+        Put before each id, so that two figures of a page do not share one.
+    label : str
+        The text alternative.
+
+    Returns
+    -------
+    (str, int, int)
+        The element, and the width and height it is drawn for.
+
+    Raises
+    ------
+    ValueError
+        When the text is not an SVG drawing.
+    """
+    root = ElementTree.fromstring(svg)
+    if root.tag != SVG + "svg":
+        raise ValueError("not an SVG drawing")
+    width, height = (round(float(root.get(name, "0"))) for name in ("width", "height"))
+    _reduce(root, prefix)
+    root.attrib.pop("width", None)
+    root.attrib.pop("height", None)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return text, width, height
+
+
+def _reduce(element: ElementTree.Element, prefix: str) -> None:
+    element.tag = element.tag.removeprefix(SVG)
+    if element.tag == "svg":
+        element.set("xmlns", "http://www.w3.org/2000/svg")
+    for name in list(element.attrib):
+        value = element.attrib[name]
+        if name == "xmlns":
+            continue
+        if name not in _ATTRIBUTES:
+            del element.attrib[name]
+        elif name == "id":
+            element.set("id", f"{prefix}-{value}")
+        elif "url" in value.lower():
+            own = _OWN_REFERENCE.fullmatch(value)
+            if own:
+                element.set(name, f"url(#{prefix}-{own.group(1)})")
+            else:
+                del element.attrib[name]
+    for child in list(element):
+        if isinstance(child.tag, str) and child.tag.removeprefix(SVG) in _TAGS:
+            _reduce(child, prefix)
+        else:
+            element.remove(child)
+    # empty groups of the drawing library say nothing
+    for child in list(element):
+        if child.tag == "g" and not len(child) and not (child.text or "").strip():
+            element.remove(child)
