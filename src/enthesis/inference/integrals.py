@@ -21,12 +21,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from enthesis.inference.surface import on_surface, worthwhile
 from enthesis.models.target import ArmPart, Target, arm_variance
 
 Array = NDArray[np.float64]
 
-#: (nodes for mu, nodes for b), coarse to fine
-RULES: tuple[tuple[int, int], ...] = ((3, 3), (5, 3), (5, 5), (7, 5), (9, 7), (13, 9), (21, 15), (31, 21))
+#: (nodes for mu, nodes for b), coarse to fine; each is finer than the one before in both, so that their difference
+#: shows the error of either integral
+RULES: tuple[tuple[int, int], ...] = ((3, 2), (5, 3), (7, 5), (9, 7), (13, 9), (21, 15), (31, 21))
 #: values held in memory at once
 CHUNK = 500_000
 #: Gauss-Legendre nodes on each side of the mode of a study with a flat side, and how many scales they reach
@@ -72,12 +74,13 @@ def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tup
     out = []
     for index, part in enumerate(target.arms):
         found = np.empty((len(theta), len(part.start)))
-        for sparse in (False, True):
-            wanted = sparse_studies(part) == sparse
-            if wanted.any():
-                sub, arms = _restricted(target, part, wanted)
-                mu, b = centres.mu[index][:, wanted], centres.b[index][:, arms]
-                found[:, wanted] = _chunked(target, sub, theta, h, mu, b, rule, sparse)
+        sparse, size = sparse_studies(part), np.bincount(part.study)
+        for flag in (False, True):
+            for k in np.unique(size[sparse == flag]):
+                wanted = (sparse == flag) & (size == k)
+                piece = _Piece(target, _restricted(target, part, wanted), rule, flag)
+                arms = wanted[part.study]
+                found[:, wanted] = piece.at(theta, h, centres.mu[index][:, wanted], centres.b[index][:, arms])
         out.append(found)
     return out
 
@@ -85,17 +88,21 @@ def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tup
 def sparse_studies(part: ArmPart) -> NDArray[np.bool_]:
     """Whether the arms of each study leave its baseline without a bound on one side, shape (studies,).
 
-    That is so when no arm has an event, or all arms have only events; one other arm bounds the baseline.
+    That is so when no arm has an event, or all arms have only events; one other arm bounds the baseline, unless its
+    predictor hardly depends on the baseline, as may be when effects are regressed on it.
     """
     side = part.likelihood.flat_side(part.data)
+    if part.S is not None:
+        return np.logical_or.reduceat(side != 0, part.start)
     below, above = (np.logical_and.reduceat(side == s, part.start) for s in (-1, 1))
     return below | above
 
 
-def _restricted(target: Target, part: ArmPart, studies: NDArray[np.bool_]) -> tuple[ArmPart, NDArray[np.bool_]]:
+def _restricted(target: Target, part: ArmPart, studies: NDArray[np.bool_]) -> ArmPart:
+    """The part with some of its studies only, its design written out."""
     arms = studies[part.study]
     study = np.cumsum(np.r_[0, np.diff(part.study[arms]) != 0])
-    sub = replace(
+    return replace(
         part,
         data={name: x[arms] for name, x in part.data.items()},
         start=np.flatnonzero(np.r_[True, np.diff(study) != 0]),
@@ -107,24 +114,57 @@ def _restricted(target: Target, part: ArmPart, studies: NDArray[np.bool_]) -> tu
         X=target.design(part)[arms],
         S=None if part.S is None else part.S[arms],
     )
-    return sub, arms
 
 
-def _chunked(target: Target, part: ArmPart, theta, h, mu, b, rule: tuple[int, int], sparse: bool) -> Array:
-    X = part.X
-    inner = rule[1] if (part.tau >= 0).any() else 1
-    outer = 2 * SIDE_NODES if sparse else rule[0]
-    integrals = _sparse_integrals if sparse else _study_integrals
-    size = max(1, CHUNK // (X.shape[0] * outer * inner))
-    chunks = []
-    for i in range(0, len(theta), size):
-        s = slice(i, i + size)
-        slope = np.ones((len(theta[s]), len(X))) if part.S is None else 1 + theta[s] @ part.S.T
-        shift = theta[s] @ X.T + part.centre * (1 - slope)
-        cut = None if part.cut is None else theta[s][:, part.cut]
-        root = np.sqrt(arm_variance(part.tau, h[s]))
-        chunks.append(integrals(target, part, shift, slope, cut, root, mu[s], b[s], rule[0], inner))
-    return np.concatenate(chunks)
+class _Piece:
+    """Studies of one size and one kind of integral."""
+
+    def __init__(self, target: Target, part: ArmPart, rule: tuple[int, int], sparse: bool) -> None:
+        self.target, self.part, self.rule, self.sparse = target, part, rule, sparse
+        self.k = len(part.study) // len(part.start)
+        self.random = bool((part.tau >= 0).any())
+
+    def at(self, theta: Array, h: Array, mu: Array, b: Array) -> Array:
+        """log Z at every point, from surfaces where they can be had, shape (points, studies)."""
+        part, S = self.part, len(self.part.start)
+        slope = np.ones((len(theta), len(part.study))) if part.S is None else 1 + theta @ part.S.T
+        shift = theta @ part.X.T + part.centre * (1 - slope)
+        root = np.sqrt(arm_variance(part.tau, h))
+        cut = None if part.cut is None else theta[:, part.cut]
+        plain = part.S is None and cut is None and (part.tau == part.tau[0]).all()
+        if not plain or not worthwhile(len(theta), self.k - 1 + self.random):
+            return self.direct(part, shift, slope, cut, root, mu, b, steps=3)
+        middle = np.median(mu, axis=0)
+
+        def integral(shift: Array, root: Array, studies: NDArray[np.int64]) -> Array:
+            keep = np.zeros(S, dtype=bool)
+            keep[studies] = True
+            sub = part if keep.all() else _restricted(self.target, part, keep)
+            n = len(shift)
+            wide = shift.reshape(n, -1)
+            return self.direct(
+                sub, wide, np.ones_like(wide), None, np.repeat(root[:, None], wide.shape[1], axis=1),
+                np.tile(middle[studies], (n, 1)), np.zeros_like(wide), steps=10,
+            )  # fmt: skip
+
+        return on_surface(integral, shift.reshape(len(theta), S, self.k), root[:, 0] if self.random else None)
+
+    def direct(self, part: ArmPart, shift, slope, cut, root, mu, b, *, steps: int) -> Array:
+        """log Z by quadrature, a chunk of points at a time."""
+        inner = self.rule[1] if self.random else 1
+        outer = 2 * SIDE_NODES if self.sparse else self.rule[0]
+        size = max(1, CHUNK // (shift.shape[1] * outer * inner))
+        integrals = _sparse_integrals if self.sparse else _study_integrals
+        chunks = []
+        for i in range(0, len(shift), size):
+            s = slice(i, i + size)
+            z = None if cut is None else cut[s]
+            chunks.append(
+                integrals(
+                    self.target, part, shift[s], slope[s], z, root[s], mu[s], b[s], self.rule[0], inner, steps=steps
+                )
+            )
+        return np.concatenate(chunks)
 
 
 def gaussian_log_density(target: Target, theta: Array, h: Array) -> Array:
@@ -132,19 +172,22 @@ def gaussian_log_density(target: Target, theta: Array, h: Array) -> Array:
     total = np.zeros(len(theta))
     for part in target.gaussian:
         X = target.design(part)
-        for n in range(len(theta)):
-            V = part.V + part.between(h[n])
-            residual = part.y - X @ theta[n]
+        step = max(1, CHUNK // part.V.size)
+        for i in range(0, len(theta), step):
+            s = slice(i, i + step)
+            V = part.V + np.stack([part.between(x) for x in h[s]])
+            residual = part.y - np.moveaxis(np.tensordot(theta[s], X, axes=(1, 2)), 0, 0)
             solved = np.linalg.solve(V, residual[..., None])[..., 0]
-            total[n] -= 0.5 * ((residual * solved).sum() + np.linalg.slogdet(V)[1].sum() + part.y.size * _LOG_2PI)
+            total[s] -= 0.5 * ((residual * solved).sum((1, 2)) + np.linalg.slogdet(V)[1].sum(1))
+            total[s] -= 0.5 * part.y.size * _LOG_2PI
     return total
 
 
-def _study_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int) -> Array:
+def _study_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int) -> Array:
     """log Z, shape (points, studies); `shift`, `slope`, `root` have shape (points, arms)."""
     p0, m0 = target.baseline.sd**-2.0, target.baseline.mean
     t = root**2
-    mu, b, curvature, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0)
+    mu, b, curvature, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps)
     x, w = np.polynomial.hermite.hermgauss(n_mu)
     sd_mu = 1 / np.sqrt(sw)
     # linear predictor at the nodes of mu, less its value at the mode: (points, arms, n_mu)
@@ -166,10 +209,10 @@ def _study_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu
     return _log_sum_exp(total) + 0.5 * np.log(2.0) + np.log(sd_mu) + constant
 
 
-def _sparse_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int) -> Array:
+def _sparse_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int) -> Array:
     """log Z for studies with a flat side; same arguments and result as `_study_integrals`."""
     p0, m0 = target.baseline.sd**-2.0, target.baseline.mean
-    mu, b, _, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps=20)
+    mu, b, _, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps=max(steps, 20))
 
     def profile(m: Array, start: Array) -> tuple[Array, Array]:
         """Log integrand at mu = m with each b at its mode, shape (points, studies); the modes."""
@@ -250,7 +293,7 @@ def _with_prior(part: ArmPart, eta: Array, cut: Array | None, p0: float, m0: flo
     return value
 
 
-def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0, steps: int = 3):
+def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0, steps: int):
     """Mode of (mu, b) given theta and h by a few Newton steps; a centre for quadrature need not be exact."""
     for _ in range(steps):
         g, h = _derivatives(part, slope * mu[:, part.study] + shift + root * b, cut)

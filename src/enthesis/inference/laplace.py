@@ -228,8 +228,8 @@ def _status(best: Round, modes: Modes, hyper: HyperPosterior, error: float) -> S
     if error > QUADRATURE_LIMIT:
         return Status(
             ok=False,
-            message=f"The study integrals are not accurate enough (error {error:.2g} of the log likelihood). Some treatment "
-            "probably has no events in any study, so that its effect is bounded by the prior alone; use a tighter prior "
+            message=f"The study integrals are not accurate enough (error {error:.2g} of the log likelihood). Probably "
+            "some treatment has no events in any study, so that only the prior bounds its effect; use a tighter prior "
             "on d, pool that treatment with others, or sample with the nuts engine.",
         )
     if best.k > PARETO_K_LIMIT:

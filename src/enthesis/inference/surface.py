@@ -1,0 +1,124 @@
+"""Study integrals as smooth surfaces: computed at a few points, read off everywhere.
+
+log Z of a study depends on the parameters only through the k - 1 differences x'theta of its arms and tau, a few numbers
+whatever the size of the network. Over the range of the draws it is a smooth function of them, so it is interpolated by
+Chebyshev polynomials on a tensor grid (Trefethen LN, Approximation Theory and Approximation Practice, 2013, chapters 3
+and 4). The error is measured against the integral itself at some of the draws; a study that misses the tolerance is
+integrated at every draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+#: (shift (points, studies, arms), root (points,), study positions) → log Z (points, studies)
+Integral = Callable[[Array, Array, NDArray[np.int64]], Array]
+
+#: Chebyshev nodes along each axis, by number of axes; the last axis is tau, if there is one
+NODES: dict[int, tuple[int, ...]] = {1: (17,), 2: (15, 12), 3: (10, 10, 9)}
+#: largest error of one study's log Z that is let pass
+TOLERANCE = 2e-4
+#: draws at which the error is measured
+CHECKS = 8
+#: values held in memory at once
+CHUNK = 4_000_000
+
+
+def worthwhile(points: int, axes: int) -> bool:
+    """Whether a surface is cheaper than the integrals themselves."""
+    return axes in NODES and points > 1.5 * int(np.prod(NODES[axes]))
+
+
+def on_surface(integral: Integral, shift: Array, root: Array | None) -> Array:
+    """log Z of every study at every point.
+
+    Parameters
+    ----------
+    integral : callable
+    shift : float array, shape (points, studies, arms)
+        x'theta of each arm; the first arm's is zero.
+    root : float array, shape (points,), or None
+        tau / sqrt(2); None when there is no random effect.
+
+    Returns
+    -------
+    float array, shape (points, studies)
+    """
+    n, S, k = shift.shape
+    axes = k - 1 + (root is not None)
+    sizes = NODES[axes]
+    lower, upper = shift[:, :, 1:].min(0), shift[:, :, 1:].max(0)
+    width = np.maximum(upper - lower, 1e-9)
+    unit = None if root is None else _TauScale(root)
+    grids = [np.cos(np.pi * (np.arange(m) + 0.5) / m) for m in sizes]
+    nodes = np.array(list(product(*grids)))
+    everything = np.arange(S)
+    at = np.zeros((len(nodes), S, k))
+    at[:, :, 1:] = lower + 0.5 * (nodes[:, None, : k - 1] + 1) * width
+    root_at = np.zeros(len(nodes)) if unit is None else unit.value(nodes[:, -1])
+    values = integral(at, root_at, everything).T.reshape(S, *sizes)
+    coefficients = _coefficients(values, sizes)
+    u = np.clip(2 * (shift[:, :, 1:] - lower) / width - 1, -1.0, 1.0)
+    v = None if unit is None else unit.position(root)
+    out = np.empty((n, S))
+    step = max(1, CHUNK // (n * int(np.prod(sizes[: k - 1]))))
+    for i in range(0, S, step):
+        s = slice(i, i + step)
+        out[:, s] = _read_off(coefficients[s], u[:, s], v, sizes)
+    some = np.linspace(0, n - 1, CHECKS).astype(int)
+    exact = integral(shift[some], np.zeros(CHECKS) if root is None else root[some], everything)
+    bad = np.flatnonzero(~(np.abs(exact - out[some]).max(0) < TOLERANCE))
+    if len(bad):
+        out[:, bad] = integral(shift[:, bad], np.zeros(n) if root is None else root, bad)
+    return out
+
+
+class _TauScale:
+    """A coordinate in [-1, 1] in which surfaces are smooth for small and for large tau: log(1 + root / median)."""
+
+    def __init__(self, root: Array) -> None:
+        self.half = max(float(np.median(root)), 1e-9)
+        x = np.log1p(root / self.half)
+        self.lower, self.upper = float(x.min()), float(max(x.max(), x.min() + 1e-9))
+
+    def position(self, root: Array) -> Array:
+        return np.clip(2 * (np.log1p(root / self.half) - self.lower) / (self.upper - self.lower) - 1, -1.0, 1.0)
+
+    def value(self, position: Array) -> Array:
+        return self.half * np.expm1(self.lower + 0.5 * (position + 1) * (self.upper - self.lower))
+
+
+def _coefficients(values: Array, sizes: tuple[int, ...]) -> Array:
+    """Chebyshev coefficients of values (studies, *sizes) at the first-kind nodes."""
+    for axis, m in enumerate(sizes, start=1):
+        theta = np.pi * (np.arange(m) + 0.5) / m
+        transform = 2 / m * np.cos(np.outer(np.arange(m), theta))
+        transform[0] /= 2
+        values = np.moveaxis(np.tensordot(transform, values, axes=(1, axis)), 0, axis)
+    return values
+
+
+def _read_off(coefficients: Array, u: Array, v: Array | None, sizes: tuple[int, ...]) -> Array:
+    """Surfaces (studies, *sizes) at points u (points, studies, arms - 1) and v (points,)."""
+    S = len(coefficients)
+    if v is not None:
+        tau = _polynomials(v, sizes[-1])
+        flat = coefficients.reshape(-1, sizes[-1]) @ tau.T
+        now = np.moveaxis(flat.reshape(*coefficients.shape[:-1], len(v)), -1, 0)
+    else:
+        now = np.broadcast_to(coefficients, (len(u), *coefficients.shape))
+    for j in reversed(range(u.shape[2])):
+        phi = _polynomials(u[:, :, j], sizes[j])
+        shape = (len(u), S, *([1] * (now.ndim - 3)), sizes[j])
+        now = (now * phi.reshape(shape)).sum(-1)
+    return now
+
+
+def _polynomials(x: Array, m: int) -> Array:
+    """T_0 ... T_(m-1) at x, one more axis."""
+    return np.cos(np.arccos(x)[..., None] * np.arange(m))
