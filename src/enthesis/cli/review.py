@@ -33,11 +33,11 @@ def run(
 
     Example: enthesis review run axspa --out axspa-report --only ASAS40
     """
-    from enthesis.living.review import run_review
+    from enthesis.living.review import cores, run_review
 
     folder = out or Path(f"{Path(name).name}-report")
     with progress("Running the review") as step:
-        done = run_review(name, folder, only or None, step)
+        done = run_review(name, folder, only or None, step, workers=cores())
     told = _told(done, folder)
     if as_json:
         print(json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False))
