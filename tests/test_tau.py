@@ -137,12 +137,8 @@ def test_prediction_intervals_use_the_stated_degrees_of_freedom(prediction, df):
 
 def test_the_choices_are_recorded_beside_the_result():
     result = fit(network(), engine="gls", tau="PM", ci="t", prediction="HTS")
-    told = {
-        k: result.diagnostics[k] for k in ("tau_method", "ci_method", "ci_df", "prediction_method", "prediction_df")
-    }
-    assert told == {
-        "tau_method": "PM", "ci_method": "t", "ci_df": 5.0, "prediction_method": "HTS", "prediction_df": 4.0,
-    }  # fmt: skip
+    names = ("tau_method", "ci_method", "ci_df", "prediction_method", "prediction_df")
+    assert [result.diagnostics[name] for name in names] == ["PM", "t", 6.0, "HTS", 5.0]
 
 
 def test_a_choice_of_interval_changes_the_identity_of_the_fit():

@@ -226,31 +226,36 @@ def log_likelihood(y: Array, v: Array, X: Array, tau2: float, *, restricted: boo
     return float(value)
 
 
-def _score(y: Array, v: Array, X: Array, tau2: float, restricted: bool) -> float:
-    now = solve(y, X, 1 / (v + tau2))
-    value = np.sum(now.w**2 * (y - X @ now.beta) ** 2) - np.sum(now.w)
+def _scores(y: Array, v: Array, X: Array, tau2: Array, restricted: bool) -> Array:
+    """Derivative of the log likelihood at several tau² at once, shape of tau2."""
+    w = 1 / (v + tau2[:, None])
+    cov = np.linalg.inv(np.einsum("ki,gk,kj->gij", X, w, X))
+    beta = np.einsum("gij,kj,gk->gi", cov, X, w * y)
+    value = (w**2 * (y - beta @ X.T) ** 2).sum(1) - w.sum(1)
     if restricted:
-        value += np.trace(now.cov @ (X.T @ ((now.w**2)[:, None] * X)))
-    return 0.5 * float(value)
+        value += np.einsum("gij,ki,gk,kj->g", cov, X, w**2, X, optimize=True)
+    return 0.5 * value
 
 
 def _likelihood_root(y: Array, v: Array, X: Array, *, restricted: bool) -> float:
-    def score(t: float) -> float:
-        return _score(y, v, X, t, restricted)
+    def scores(t: Array) -> Array:
+        return _scores(y, v, X, t, restricted)
 
     def height(t: float) -> float:
         return log_likelihood(y, v, X, t, restricted=restricted)
 
-    return highest_root(score, height, float(np.median(v)))
+    return highest_root(scores, height, float(np.median(v)))
 
 
-def highest_root(score, height, scale: float) -> float:
+def highest_root(scores, height, scale: float) -> float:
     """The tau² >= 0 with the greatest likelihood: each fall of the score through zero is a local maximum.
 
     Parameters
     ----------
-    score, height : callables
-        Derivative of the log likelihood in tau², and the log likelihood.
+    scores : callable
+        Derivative of the log likelihood at an array of tau².
+    height : callable
+        Log likelihood at one tau².
     scale : float
         A typical variance; the search spans 1e-4 to 1e4 times it.
 
@@ -259,14 +264,15 @@ def highest_root(score, height, scale: float) -> float:
     float
     """
     grid = scale * np.r_[0.0, np.geomspace(1e-4, 1e4, 33)]
-    scores = np.array([score(t) for t in grid])
-    candidates = [0.0] if scores[0] <= 0 else []
-    for lo, hi, left, right in zip(grid[:-1], grid[1:], scores[:-1], scores[1:], strict=True):
+    slopes = scores(grid)
+    candidates = [0.0] if slopes[0] <= 0 else []
+    for lo, hi, left, right in zip(grid[:-1], grid[1:], slopes[:-1], slopes[1:], strict=True):
         if left > 0 >= right:
-            candidates.append(float(brentq(score, lo, hi, xtol=1e-14 * scale, rtol=1e-13)))
-    if not candidates:
-        return float(grid[-1])
-    return max(candidates, key=height)
+            root = brentq(lambda t: float(scores(np.array([t]))[0]), lo, hi, xtol=1e-14 * scale, rtol=1e-13)
+            candidates.append(float(root))
+    if len(candidates) == 1:
+        return candidates[0]
+    return max(candidates, key=height) if candidates else float(grid[-1])
 
 
 def drop_interval(height, peak: float, scale: float, level: float) -> tuple[float, float]:

@@ -166,7 +166,7 @@ def _where_q_meets(target: ContrastTarget, value: float) -> float:
 
 def _likelihood_root(target: ContrastTarget, *, restricted: bool) -> float:
     return regression.highest_root(
-        lambda t: _score(target, t, restricted),
+        lambda grid: np.array([_score(target, t, restricted) for t in grid]),
         lambda t: log_likelihood(target, t, restricted=restricted),
         _typical_variance(target),
     )

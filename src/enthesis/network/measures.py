@@ -41,6 +41,10 @@ class ContinuityCorrection:
         `comparison`: only the two arms of a comparison in which a cell is zero (as R's meta and netmeta do);
         `study`: every arm of a study in which any comparison has a zero cell; `all`: every study; `none`: never,
         so that comparisons with a zero cell are left out.
+    double_zero : {"left out", "corrected"}
+        What happens to a study without any event (or with events in everyone) on a ratio: it carries no information and
+        is left out, as R's meta and netmeta do; or it is corrected like any other and then pulls towards no
+        difference, as R's metafor does.
 
     Examples
     --------
@@ -50,12 +54,15 @@ class ContinuityCorrection:
 
     amount: float = 0.5
     scope: Literal["comparison", "study", "all", "none"] = "comparison"
+    double_zero: Literal["left out", "corrected"] = "left out"
 
     def __post_init__(self) -> None:
         if not (0 <= self.amount <= 1):
             raise unknown_name("continuity correction", self.amount, ["a number from 0 to 1"])
         if self.scope not in ("comparison", "study", "all", "none"):
             raise unknown_name("continuity-correction scope", self.scope, ["comparison", "study", "all", "none"])
+        if self.double_zero not in ("left out", "corrected"):
+            raise unknown_name("treatment of studies without events", self.double_zero, ["left out", "corrected"])
 
 
 @dataclass(frozen=True, kw_only=True)

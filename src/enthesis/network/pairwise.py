@@ -214,7 +214,7 @@ def _all_pairs(block, positions, measure, correction):
         none_a, none_b = a["r"] == 0, b["r"] == 0
         full_a, full_b = (a["r"] == a["n"], b["r"] == b["n"]) if "n" in arms else (False, False)
         zero = (none_a | none_b | full_a | full_b) & off
-        if measure.drops_double_zero:
+        if measure.drops_double_zero and correction.double_zero == "left out":
             # a study without events (or with events in everyone) says nothing about a ratio; within a study that has
             # events, a pair of arms without them is corrected like any zero cell, so that no arm is lost
             silent = (arms["r"] == 0).all(axis=1)
