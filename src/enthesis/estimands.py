@@ -34,6 +34,10 @@ Better = Literal["higher", "lower"]
 RANK_POINTS = 16_384
 #: columns whose quantiles are taken at once
 _BATCH = 512
+#: draws that are ranked at once
+_DRAWS = 2_048
+#: the JSON lists every ordered pair of treatments up to here, and beyond it only effects against the reference
+MOST_IN_JSON = 200
 
 
 def relative_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
@@ -103,7 +107,10 @@ def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
     rows, cols = _pairs(fit, comparator)
     estimate = fit.estimate[rows] - fit.estimate[cols]
     if fit.is_bayesian:
-        new = fit.d + fit.tau_draws[:, None] / math.sqrt(2) * normal_points(*fit.d.shape, seed=_seed(fit) + 1)
+        # two scrambles of one Sobol sequence are functions of each other, row by row: the order of one is mixed
+        order = np.random.default_rng(_seed(fit) + 1).permutation(len(fit.d))
+        noise = normal_points(*fit.d.shape, seed=_seed(fit) + 1)[order]
+        new = fit.d + fit.tau_draws[:, None] / math.sqrt(2) * noise
         spread = float(fit.weights @ fit.tau_draws**2)
         lower, upper = _draw_intervals(new, fit.weights, rows, cols)
     else:
@@ -212,16 +219,7 @@ def ranks(fit: Fit, better: Better | None = None) -> pd.DataFrame:
 
     sign = direction(fit, better)
     T = len(fit.treatments)
-    if fit.is_bayesian:
-        draws, weights = sign * fit.d, fit.weights
-    else:
-        scale, axes = np.linalg.eigh(fit.covariance)
-        z = normal_points(RANK_POINTS, T, seed=1)
-        draws = sign * (fit.estimate + (z * np.sqrt(np.maximum(scale, 0.0))) @ axes.T)
-        weights = np.full(RANK_POINTS, 1 / RANK_POINTS)
-    place = np.argsort(np.argsort(-draws, axis=1, kind="stable"), axis=1, kind="stable")
-    flat = (place + np.arange(T) * T).ravel()
-    probabilities = np.bincount(flat, np.repeat(weights, T), T * T).reshape(T, T)
+    probabilities = _rank_probabilities(fit, sign)
     mean_rank = probabilities @ np.arange(1, T + 1)
     sucra = (T - mean_rank) / (T - 1)
     frame = pd.DataFrame(
@@ -234,6 +232,25 @@ def ranks(fit: Fit, better: Better | None = None) -> pd.DataFrame:
     )
     columns = pd.DataFrame(probabilities, columns=[f"rank_{i + 1}" for i in range(T)])
     return pd.concat([frame, columns], axis=1)
+
+
+def _rank_probabilities(fit: Fit, sign: float) -> Array:
+    """Probability of each rank, shape (treatments, ranks); draws are ranked some at a time."""
+    T = len(fit.treatments)
+    if fit.is_bayesian:
+        draws, weights = fit.d, fit.weights
+    else:
+        scale, axes = np.linalg.eigh(fit.covariance)
+        axes = axes * np.sqrt(np.maximum(scale, 0.0))
+        draws, weights = normal_points(RANK_POINTS, T, seed=1), np.full(RANK_POINTS, 1 / RANK_POINTS)
+    total = np.zeros(T * T)
+    for first in range(0, len(draws), _DRAWS):
+        some = draws[first : first + _DRAWS]
+        effects = sign * (some if fit.is_bayesian else fit.estimate + some @ axes.T)
+        place = np.argsort(np.argsort(-effects, axis=1, kind="stable"), axis=1, kind="stable")
+        flat = (place + np.arange(T) * T).ravel()
+        total += np.bincount(flat, np.repeat(weights[first : first + _DRAWS], T), T * T)
+    return total.reshape(T, T)
 
 
 def direction(fit: Fit, better: Better | None = None) -> float:
@@ -337,7 +354,8 @@ def fit_json(fit: Fit) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain numbers, strings, lists and None; estimates on the model's scale.
+        Plain numbers, strings, lists and None; estimates on the model's scale. Above 200 treatments `relative_effects`
+        and `predictive` list the effects against the reference only.
 
     Examples
     --------
@@ -351,6 +369,7 @@ def fit_json(fit: Fit) -> dict[str, Any]:
 
     table = ranks(fit)
     probabilities = table.filter(regex=r"^rank_\d+$").to_numpy()
+    comparator = fit.reference if len(fit.treatments) > MOST_IN_JSON else None
     result = {
         "enthesis": __version__,
         "measure": fit.network.measure.name,
@@ -363,8 +382,8 @@ def fit_json(fit: Fit) -> dict[str, Any]:
         "n_arms": fit.network.n_arms,
         "n_treatments": fit.network.n_treatments,
         "tau": {"estimate": fit.tau.estimate, "lower": fit.tau.lower, "upper": fit.tau.upper},
-        "relative_effects": relative_effects(fit).to_dict("records"),
-        "predictive": predictive_effects(fit).to_dict("records"),
+        "relative_effects": relative_effects(fit, comparator).to_dict("records"),
+        "predictive": predictive_effects(fit, comparator).to_dict("records"),
         "ranks": [
             {"treatment": row.treatment, "p_score": row.p_score, "sucra": row.sucra, "mean_rank": row.mean_rank,
              "probabilities": probabilities[i].tolist()}
@@ -398,10 +417,9 @@ def plain(value: Any) -> Any:
 
 def _pairs(fit: Fit, comparator: str | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     T = len(fit.treatments)
-    columns = range(T) if comparator is None else [fit.network.index(comparator)]
-    grid = [(a, b) for a in range(T) for b in columns if a != b]
-    pairs = np.array(grid, dtype=np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+    columns = np.arange(T) if comparator is None else np.array([fit.network.index(comparator)])
+    rows, cols = np.repeat(np.arange(T), len(columns)), np.tile(columns, T)
+    return rows[rows != cols], cols[rows != cols]
 
 
 def _pair_se(fit: Fit, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Array:
