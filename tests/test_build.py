@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enthesis.errors import DataError
 from enthesis.evidence import bundled_evidence
 from enthesis.living.review import Review
 from enthesis.network.build import build, network_of, select
+from enthesis.network.candidates import whole_numbers
 from enthesis.network.choice import combined
 from enthesis.network.geometry import components
 from enthesis.network.question import Question
@@ -265,10 +268,28 @@ def test_only_the_analyses_asked_for_can_be_demanded():
 
 
 def test_a_count_missing_beside_its_percentage_is_computed_and_said():
-    rows = [PAIR[0], counts("drug-15", math.nan, 50, percent=39.6)]
+    rows = [PAIR[0], counts("drug-15", math.nan, 48, percent=39.6)]
     found = select(one_study(rows), question())
     changed = [e.reason for e in found.ledger if e.action == "changed"]
-    assert (found.choices[0].arms[1].r, changed) == (20.0, ["39.6 % of 50 gives 20."])
+    assert (found.choices[0].arms[1].r, changed) == (19.0, ["39.6 % of 48 gives 19."])
+
+
+@pytest.mark.parametrize(("percent", "n"), [(39.6, 50), (12.0, 204)])
+def test_a_percentage_that_fits_no_count_or_two_gives_none(percent, n):
+    found = select(one_study([PAIR[0], counts("drug-15", math.nan, n, percent=percent)]), question())
+    assert "numbers missing" in rules(found)
+
+
+@given(k=st.integers(0, 400), n=st.integers(1, 400), digits=st.integers(0, 2))
+def test_the_true_count_is_always_among_those_that_a_printed_percentage_can_stand_for(k, n, digits):
+    k = min(k, n)
+    assert k in whole_numbers(round(100 * k / n, digits), n)
+
+
+def test_a_standardised_difference_needs_n():
+    rows = [means("placebo", 0.0, se=0.2, n=25.0), means("drug-15", -1.0, se=0.2)]
+    found = select(one_study(rows), question(outcome="dBASDAI", measure="SMD"))
+    assert "numbers missing" in rules(found)
 
 
 def test_more_events_than_patients_stop_the_build_at_the_row():

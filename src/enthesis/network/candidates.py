@@ -61,10 +61,11 @@ class Row:
 
     @property
     def count(self) -> float | None:
-        """Events as printed, or the nearest whole number to the printed percentage of n."""
-        if self.events is not None or self.percent is None or self.n is None:
+        """Events as printed, or the only whole number that the printed percentage of n can stand for."""
+        if self.events is not None or self.percent is None or not self.n:
             return self.events
-        return float(round(self.percent * self.n / 100))
+        fitting = whole_numbers(self.percent, self.n)
+        return fitting[0] if len(fitting) == 1 else None
 
     @property
     def counted_here(self) -> bool:
@@ -81,6 +82,20 @@ class Row:
         if self.ci_low is not None and self.ci_high is not None:
             return (self.ci_high - self.ci_low) / (2 * Z95), "interval, read as 95 % and normal"
         return None, ""
+
+
+def whole_numbers(percent: float, n: float) -> list[float]:
+    """The numbers of events out of n that print as this percentage, to the digits that it has.
+
+    Examples
+    --------
+    >>> whole_numbers(39.6, 48), whole_numbers(39.7, 48), whole_numbers(12, 204)
+    ([19.0], [], [24.0, 25.0])
+    """
+    written = f"{percent:.6f}".rstrip("0").rstrip(".")
+    half = 0.5 * 10.0 ** -(len(written.partition(".")[2]))
+    near = range(max(0, int(n * (percent - half) / 100)), min(int(n), int(n * (percent + half) / 100) + 1) + 1)
+    return [float(k) for k in near if abs(100 * k / n - percent) <= half * (1 + 1e-9)]
 
 
 _KEPT: WeakKeyDictionary = WeakKeyDictionary()

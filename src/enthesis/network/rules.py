@@ -135,6 +135,8 @@ def _numbers(row: Row, q: Question, _: TreatmentMap) -> str | None:
     if q.kind == "binary":
         if not row.n:
             return "The number of patients is not reported."
+        if row.count is None and row.percent is not None:
+            return "The number of events is not reported, and the printed percentage does not fix it."
         return None if row.count is not None else "The number of events is not reported."
     if q.kind == "rate":
         if not row.patient_years:
@@ -145,6 +147,8 @@ def _numbers(row: Row, q: Question, _: TreatmentMap) -> str | None:
     error, _how = row.standard_error
     if error is None:
         return "No standard error, standard deviation with n, or interval is reported."
+    if q.scale in ("SMD", "SMDH") and not row.n:
+        return "A standardised mean difference needs the number of patients."
     return None if error > 0 else "The printed spread is zero."
 
 
