@@ -183,13 +183,10 @@ def league(fit: Fit, *, digits: int = 2) -> pd.DataFrame:
         for e, lo, hi in zip(back(table["estimate"]), back(table["lower"]), back(table["upper"]), strict=True)
     ]
     names = list(fit.treatments)
-    out = pd.DataFrame("", index=pd.Index(names, name="treatment"), columns=names, dtype=object)
-    at = fit.network.index
-    for treatment, comparator, cell in zip(table["treatment"], table["comparator"], text, strict=True):
-        out.iat[at(treatment), at(comparator)] = cell
-    for i, name in enumerate(names):
-        out.iat[i, i] = name
-    return out
+    cells = np.full((len(names), len(names)), "", dtype=object)
+    cells[_pairs(fit, None)] = text
+    np.fill_diagonal(cells, names)
+    return pd.DataFrame(cells, index=pd.Index(names, name="treatment"), columns=names)
 
 
 def ranks(fit: Fit, better: Better | None = None) -> pd.DataFrame:

@@ -65,25 +65,25 @@ def contrast_fit(fit: Fit) -> ContrastFit:
     Parameters
     ----------
     fit : Fit
-        A `gls` fit is taken as it is. For a Bayesian fit the contrasts of its network are solved at its posterior mean
-        of tau.
+        Its contrasts are solved at its estimate of tau (the posterior mean for a Bayesian fit), with one free effect
+        per treatment: what is assessed are the data of the network, whatever the fit made of them.
 
     Returns
     -------
     ContrastFit
+
+    Raises
+    ------
+    NotConnected
+        When the network falls into parts, as it may for component models.
     """
     random = fit.effects == "random"
     tau2 = float(fit.tau.estimate) ** 2 if random else 0.0
-    method = fit.settings.get("tau") or "REML"
-    if fit.engine == "gls":
-        target = contrast_target(fit.network)
-        return ContrastFit(network=fit.network, target=target, tau2=tau2, d=fit.estimate, cov=fit.covariance,
-                           method=method, random=random)  # fmt: skip
     network = comparable(fit.network)
     target = contrast_target(network)
     solution = gls.solve(target, tau2)
-    return ContrastFit(network=network, target=target, tau2=tau2, d=solution.d, cov=solution.cov, method=method,
-                       random=random)  # fmt: skip
+    return ContrastFit(network=network, target=target, tau2=tau2, d=solution.d, cov=solution.cov,
+                       method=fit.settings.get("tau") or "REML", random=random)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -255,14 +255,30 @@ def study_contributions(fit: Fit, method: Method = "shortest path", comparisons:
     pandas.DataFrame
         Index "treatment : comparator", one column per study; rows sum to 1.
     """
+    return shared_among_studies(fit, contributions(fit, method, comparisons))
+
+
+def shared_among_studies(fit: Fit, contributed: pd.DataFrame) -> pd.DataFrame:
+    """A table of `contributions` with every comparison shared among its studies.
+
+    Parameters
+    ----------
+    fit : Fit
+    contributed : pandas.DataFrame
+        What `contributions` returned for this fit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `study_contributions`.
+    """
     import pandas as pd
 
-    table = contributions(fit, method, comparisons)
     at = contrast_fit(fit)
     found = by_comparison(at.target.groups, at.target.size, at.tau2)
-    _small_enough(len(table), at.network.n_studies)
+    _small_enough(len(contributed), at.network.n_studies)
     return pd.DataFrame(
-        table.to_numpy() @ _study_shares(at, found), index=table.index, columns=list(at.network.studies)
+        contributed.to_numpy() @ _study_shares(at, found), index=contributed.index, columns=list(at.network.studies)
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: more loops than this make a table that nobody reads
-MOST_LOOPS = 20_000
+MOST_LOOPS = 5_000
 _Z = 1.959963984540054
 _COLUMNS = ["loop", "length", "n_studies", "inconsistency", "se", "lower", "upper", "z", "p", "tau", "note"]
 
@@ -47,7 +47,7 @@ def loop_inconsistency(fit: Fit, *, longest: int = 4) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        When there are more than 20,000 loops.
+        When there are more than 5,000 loops.
     """
     import pandas as pd
 

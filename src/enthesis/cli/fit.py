@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -48,6 +48,14 @@ def fit(
     column: Annotated[
         list[str] | None, typer.Option("--column", help="Which column is what, such as events=responders; repeatable.")
     ] = None,
+    assess: Annotated[
+        bool | None,
+        typer.Option(
+            "--assess/--no-assess",
+            help="Add consistency, netsplit, decomposition and contribution to the JSON.",
+            show_default="gls, up to 60 treatments",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws of Bayesian engines.")] = 1,
     draws: Annotated[int, typer.Option(help="Number of draws of Bayesian engines.")] = 4000,
     as_json: Annotated[
@@ -63,7 +71,6 @@ def fit(
 
     Example: enthesis fit trials.csv --measure OR --reference placebo --json result.json
     """
-    from enthesis.estimands import fit_json
     from enthesis.inference.fit import fit as fitted
     from enthesis.network.tables import from_table
 
@@ -73,7 +80,7 @@ def fit(
     with working("Fitting"):
         network = from_table(table, measure=measure, reference=reference, better=better, columns=_columns(column))
         result = fitted(network, model, engine=engine, tau=tau or "REML", ci=ci, seed=seed, draws=draws)
-        told = json.dumps(fit_json(result), ensure_ascii=False, indent=2, allow_nan=False) if as_json else ""
+        told = json.dumps(_told(result, assess), ensure_ascii=False, indent=2, allow_nan=False) if as_json else ""
     if as_json == "-":
         print(told)
     else:
@@ -84,6 +91,15 @@ def fit(
     if not result.status.ok:
         print(f"enthesis: {plain(result.status.message)}", file=sys.stderr)
         raise typer.Exit(4)
+
+
+def _told(result: Fit, assess: bool | None) -> dict[str, Any]:
+    from enthesis.assess.as_json import UNASKED, assessment_json
+    from enthesis.estimands import fit_json
+
+    if assess is None:
+        assess = result.engine == "gls" and result.network.n_treatments <= UNASKED
+    return fit_json(result) | (assessment_json(result) if assess else {})
 
 
 def _model(effects: str, prior_tau: str | None, prior_d: str | None) -> Model:
