@@ -29,7 +29,8 @@ def run(
 ) -> None:
     """Build every network of a review, fit its models, and write the report.
 
-    Exit codes: 0 fine, 2 usage, 3 bad data, 4 written but some fits are not ok or some questions have no answer.
+    Exit codes: 0 fine, 2 usage, 3 bad data, 4 written but the main question has no answer to rely on. What is doubtful
+    in other questions is said on standard error and in the report.
 
     Example: enthesis review run axspa --out axspa-report --only ASAS40
     """
@@ -43,7 +44,7 @@ def run(
         print(json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False))
     else:
         _print(told)
-    if told["not_ok"]:
+    if any(trouble["main"] for trouble in told["not_ok"]):
         raise typer.Exit(4)
 
 
@@ -69,7 +70,12 @@ def _told(done: Any, folder: Path) -> dict[str, Any]:
 
     overview = done.overview().to_dict("records")
     not_ok = [
-        {"question": answer.question.id, "model": model, "message": message}
+        {
+            "question": answer.question.id,
+            "model": model,
+            "message": message,
+            "main": answer is done.main and model in ("", next(iter(answer.fits), "")),
+        }
         for answer in done.answers
         for model, message in _troubles(answer)
     ]
