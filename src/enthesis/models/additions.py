@@ -66,6 +66,18 @@ def additions(model: Model, network: Network) -> tuple[Addition, ...]:
     return tuple(found)
 
 
+def cutpoints(levels: int) -> Addition:
+    """Cutpoints of an ordered likelihood beyond the first, under a vague prior; order is in the likelihood."""
+    size = levels - 1
+    return Addition(
+        names=tuple(f"cutpoint[{c + 2}]" for c in range(size)),
+        prior_mean=np.zeros(size),
+        prior_sd=np.full(size, 100.0),
+        design=lambda study, plus, minus: np.zeros((*plus.shape, size)),
+        slopes=lambda plus, minus: np.zeros((*plus.shape, size)),
+    )
+
+
 def _regression(choice: AnyRegression, network: Network) -> Addition:
     names, to_beta, hypers, penalties = _interactions(choice, network)
     size = len(names)

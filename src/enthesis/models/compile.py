@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enthesis.errors import ModelError
-from enthesis.models.additions import Addition, additions
+from enthesis.models.additions import Addition, additions, cutpoints
 from enthesis.models.consistency import NodeSplit, UnrelatedMeanEffects
 from enthesis.models.effects import Layout
 from enthesis.models.heterogeneity import Exchangeable
@@ -62,6 +62,7 @@ def compile_target(model: Model, network: Network) -> Target:
     parts = [replace(p, tau=np.full_like(p.tau, tau)) for p in parts]
     if extra or isinstance(model.consistency, NodeSplit | UnrelatedMeanEffects):
         parts = [_designed(p, layout, extra, model, network) for p in parts]
+    parts, extra = _with_cutpoints(parts, layout, extra)
     D, names, mean, sd, penalties = _joined(layout, extra)
     return Target(
         D=D,
@@ -75,6 +76,27 @@ def compile_target(model: Model, network: Network) -> Target:
         baseline=model.baseline.prior,
         likelihoods=words,
     )
+
+
+def _with_cutpoints(parts, layout: Layout, extra: tuple[Addition, ...]):
+    """Cutpoints of ordered likelihoods become parameters behind all others, shared by all studies."""
+    levels = max((p.data["r"].shape[1] for p in parts if isinstance(p, ArmPart) and p.data["r"].ndim == 2), default=0)
+    if levels < 2:
+        return parts, extra
+    first = len(layout.names) + sum(len(a.names) for a in extra)
+    addition = cutpoints(levels)
+    out = []
+    for part in parts:
+        design = part.X if part.X is not None else layout.D[part.plus] - layout.D[part.minus]
+        X = np.concatenate([design, np.zeros((*design.shape[:-1], levels - 1))], axis=-1)
+        slopes = None
+        if isinstance(part, ArmPart) and part.S is not None:
+            slopes = np.pad(part.S, ((0, 0), (0, levels - 1)))
+        part = replace(part, X=X) if slopes is None else replace(part, X=X, S=slopes)
+        if isinstance(part, ArmPart) and part.data["r"].ndim == 2:
+            part = replace(part, cut=first + np.arange(levels - 1))
+        out.append(part)
+    return out, (*extra, addition)
 
 
 def _parts(model: Model, network: Network) -> tuple[list[GaussianPart | ArmPart], tuple[str, ...]]:

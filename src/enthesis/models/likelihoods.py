@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import gammaln, log_ndtr
 
-from enthesis.models.links import Cloglog, Identity, Link, Log, Logit
+from enthesis.models.links import Cloglog, Identity, Link, Log, Logit, Probit
 
 Array = NDArray[np.float64]
 Data = dict[str, Array]
@@ -21,7 +21,9 @@ Data = dict[str, Array]
 
 @dataclass(frozen=True)
 class Binomial:
-    """Events out of n: r ~ Binomial(n, p), link(p) = eta. Terms without eta: log C(n, r).
+    """Events out of n: r ~ Binomial(n, p), link(p) = eta (+ log E with a follow-up). Terms without eta: log C(n, r).
+
+    With the complementary log-log link and follow-up E, exp(eta) is a constant hazard: p = 1 - exp(-E exp(eta)).
 
     Examples
     --------
@@ -36,17 +38,28 @@ class Binomial:
 
     def log_density(self, data: Data, eta: Array) -> Array:
         """Log density up to its constant."""
+        eta = _with_follow_up(data, eta)
         if isinstance(self.link, Logit):
             return data["r"] * eta - data["n"] * (np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta))))
-        p = self.link.inverse(eta)[0]
-        return _xlogy(data["r"], p) + _xlogy(data["n"] - data["r"], 1 - p)
+        if isinstance(self.link, Cloglog):
+            cumulative = np.exp(np.minimum(eta, 700.0))
+            with np.errstate(divide="ignore"):
+                return _times(data["r"], np.log(-np.expm1(-cumulative))) - (data["n"] - data["r"]) * cumulative
+        if isinstance(self.link, Probit):
+            return _times(data["r"], log_ndtr(eta)) + _times(data["n"] - data["r"], log_ndtr(-eta))
+        # log link: probabilities above 1 have no density
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = _times(data["r"], eta) + _times(data["n"] - data["r"], np.log(-np.expm1(np.minimum(eta, 0.0))))
+        return np.where(eta < 0, value, np.where((eta == 0) & (data["r"] == data["n"]), 0.0, -np.inf))
 
     def derivatives(self, data: Data, eta: Array) -> tuple[Array, Array]:
         """First derivative and negative second derivative in eta."""
+        eta = _with_follow_up(data, eta)
         p, d1, d2 = self.link.inverse(eta)
         if isinstance(self.link, Logit):
             return data["r"] - data["n"] * p, data["n"] * d1
         with np.errstate(divide="ignore", invalid="ignore"):
+            p = np.clip(p, 1e-300, 1 - 1e-15)
             a = np.where(data["r"] > 0, data["r"] / p, 0.0)
             b = np.where(data["n"] > data["r"], (data["n"] - data["r"]) / (1 - p), 0.0)
             aa = np.where(data["r"] > 0, a / p, 0.0)
@@ -64,7 +77,8 @@ class Binomial:
 
     def start(self, data: Data) -> Array:
         """A finite linear predictor near the row's own estimate."""
-        return self.link.forward((data["r"] + 0.5) / (data["n"] + 1))
+        start = self.link.forward((data["r"] + 0.5) / (data["n"] + 1))
+        return start - np.log(data["E"]) if "E" in data else start
 
 
 @dataclass(frozen=True)
@@ -140,17 +154,141 @@ class Gaussian:
         return data["y"].copy()
 
 
-Likelihood = Binomial | Poisson | Gaussian
+@dataclass(frozen=True)
+class Ordered:
+    """Nested responses: P(level c or better) = link^-1(eta - z[c]), z[0] = 0 and the other cutpoints parameters.
+
+    Patients fall into the categories between the levels; levels that an arm does not report are merged. Terms without
+    eta: the multinomial coefficient. A later cutpoint below an earlier one has no density.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> arm = {"r": np.array([[6.0, 3.0]]), "n": np.array([10.0])}
+    >>> round(float(Ordered().log_density(arm, np.zeros((1, 1)), np.array([[0.8]]))[0, 0]), 3)
+    -10.569
+    """
+
+    link: Probit | Logit = field(default=Probit())
+    kind: ClassVar[str] = "levels"
+
+    def log_density(self, data: Data, eta: Array, cut: Array) -> Array:
+        """Log density up to its constant; eta (points, arms, ...), cut (points, cutpoints)."""
+        value = np.zeros_like(eta)
+        for upper, lower, count, arms in self._steps(data):
+            p = self._mass(eta[:, arms], cut, upper, lower)
+            shape = (1, -1, *([1] * (eta.ndim - 2)))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                value[:, arms] += np.where(p > 0, count.reshape(shape) * np.log(np.maximum(p, 1e-300)), -np.inf)
+        return value
+
+    def derivatives(self, data: Data, eta: Array, cut: Array) -> tuple[Array, ...]:
+        """Gradient and negative Hessian: in eta (g, h), in the cutpoints (gz, E) and mixed (c).
+
+        Shapes (points, arms), with one or two more axes for the cutpoints. Fisher's expectation is not used.
+        """
+        J, N = eta.shape
+        C = cut.shape[1]
+        g, h = np.zeros((J, N)), np.zeros((J, N))
+        gz, c, E = np.zeros((J, N, C)), np.zeros((J, N, C)), np.zeros((J, N, C, C))
+        for upper, lower, count, arms in self._steps(data):
+            p, first, second = self._mass_derivatives(eta[:, arms], cut, upper, lower)
+            p = np.maximum(p, 1e-300)
+            gradient = first / p[..., None]
+            curvature = gradient[..., :, None] * gradient[..., None, :] - second / p[..., None, None]
+            g[:, arms] += count * gradient[..., 0]
+            h[:, arms] += count * curvature[..., 0, 0]
+            gz[:, arms] += count[:, None] * gradient[..., 1:]
+            c[:, arms] += count[:, None] * curvature[..., 0, 1:]
+            E[:, arms] += count[:, None, None] * curvature[..., 1:, 1:]
+        return g, h, gz, c, E
+
+    def constant(self, data: Data) -> Array:
+        """The multinomial coefficient."""
+        value = gammaln(data["n"] + 1)
+        for _, _, count, arms in self._steps(data):
+            value[arms] -= gammaln(count + 1)
+        return value
+
+    def flat_side(self, data: Data) -> NDArray[np.int64]:
+        """-1 where no patient reached the easiest reported level, 1 where all reached the hardest, 0 otherwise."""
+        r, n = data["r"], data["n"]
+        return np.where(np.nanmax(r, axis=1) == 0, -1, np.where(np.nanmin(r, axis=1) == n, 1, 0))
+
+    def start(self, data: Data) -> Array:
+        """From the easiest reported level of each arm."""
+        first = np.argmax(np.isfinite(data["r"]), axis=1)
+        r = data["r"][np.arange(len(first)), first]
+        return self.link.forward((r + 0.5) / (data["n"] + 1)) + np.r_[0.0, self.start_cutpoints(data)][first]
+
+    def start_cutpoints(self, data: Data) -> Array:
+        """Cutpoints from the pooled proportions of each level, increasing."""
+        z = []
+        for column in data["r"].T:
+            known = np.isfinite(column)
+            z.append(self.link.forward((column[known].sum() + 0.5) / (data["n"][known].sum() + 1)))
+        steps = np.maximum(np.diff(-np.array(z)), 0.05)
+        return np.cumsum(steps)
+
+    def _steps(self, data: Data):
+        """Categories: (level that bounds it from below, next reported level above, counts, arms); None: no bound."""
+        r, n = data["r"], data["n"]
+        known = np.isfinite(r)
+        levels = r.shape[1]
+        for pattern in np.unique(known, axis=0):
+            arms = np.flatnonzero((known == pattern).all(axis=1))
+            at = [None, *np.flatnonzero(pattern).tolist(), None]
+            reached = [n[arms], *(r[arms, x] for x in at[1:-1]), np.zeros(len(arms))]
+            for i in range(len(at) - 1):
+                count = reached[i] - reached[i + 1]
+                yield (at[i], at[i + 1], count, arms) if levels else None
+
+    def _mass(self, eta: Array, cut: Array, lower: int | None, upper: int | None) -> Array:
+        """P(reached `lower` but not `upper`)."""
+        z = np.concatenate([np.zeros((len(cut), 1)), cut], axis=1)
+        extra = (slice(None), *([None] * (eta.ndim - 1)))
+        above = 1.0 if lower is None else self.link.inverse(eta - z[:, lower][extra])[0]
+        return above - (0.0 if upper is None else self.link.inverse(eta - z[:, upper][extra])[0])
+
+    def _mass_derivatives(self, eta: Array, cut: Array, lower: int | None, upper: int | None):
+        """The mass with gradient (..., 1 + cutpoints) and Hessian in (eta, cutpoints)."""
+        z = np.concatenate([np.zeros((len(cut), 1)), cut], axis=1)
+        size = z.shape[1]
+        p = np.full(eta.shape, 1.0 if lower is None else 0.0)
+        first, second = np.zeros((*eta.shape, size)), np.zeros((*eta.shape, size, size))
+        for level, sign in ((lower, 1.0), (upper, -1.0)):
+            if level is None:
+                continue
+            value, d1, d2 = self.link.inverse(eta - z[:, level][:, None])
+            direction = np.zeros(size)
+            direction[0] = 1.0
+            if level > 0:
+                direction[level] = -1.0
+            p = p + sign * value
+            first += sign * d1[..., None] * direction
+            second += sign * d2[..., None, None] * np.outer(direction, direction)
+        return p, first, second
+
+
+Likelihood = Binomial | Poisson | Gaussian | Ordered
 
 #: the exact likelihood of a block's kind on a measure's scale; other pairs are modelled through their contrasts
 EXACT: dict[tuple[str, str], Likelihood] = {
     ("counts", "OR"): Binomial(Logit()),
-    ("counts", "HR"): Binomial(Cloglog()),
+    ("counts", "PROBIT"): Binomial(Probit()),
+    ("followup", "HR"): Binomial(Cloglog()),
+    ("levels", "OR"): Ordered(Logit()),
+    ("levels", "PROBIT"): Ordered(Probit()),
     ("means", "MD"): Gaussian(),
     ("rates", "IRR"): Poisson(),
 }
 
 
-def _xlogy(x: Array, y: Array) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(x == 0, 0.0, x * np.log(y))
+def _times(x: Array, log_p: Array) -> Array:
+    """x log p, 0 where x is 0."""
+    with np.errstate(invalid="ignore"):
+        return np.where(x == 0, 0.0, x * log_p)
+
+
+def _with_follow_up(data: Data, eta: Array) -> Array:
+    return eta + np.log(data["E"]) if "E" in data else eta

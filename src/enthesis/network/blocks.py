@@ -92,6 +92,55 @@ class ArmRates:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArmFollowUp:
+    """Patients with an event within a follow-up time: r of n over E, the time each patient was followed.
+
+    Parameters
+    ----------
+    study, treatment : int arrays, shape (rows,)
+    r, n : float arrays, shape (rows,)
+        Patients with an event, and patients.
+    E : float array, shape (rows,)
+        Follow-up of each patient, in one unit for all rows; E > 0.
+    rows : tuple of str
+        The evidence row behind each arm.
+    """
+
+    kind: ClassVar[Kind] = "followup"
+    numbers: ClassVar[tuple[str, ...]] = ("r", "n", "E")
+    study: Ints
+    treatment: Ints
+    r: Floats
+    n: Floats
+    E: Floats
+    rows: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmLevels:
+    """Nested responses of the same patients: r[:, c] of n reached level c, levels in increasing order of severity.
+
+    Parameters
+    ----------
+    study, treatment : int arrays, shape (rows,)
+    r : float array, shape (rows, levels)
+        Patients who reached at least the level (for example ASAS20, ASAS40); not increasing along a row; NaN where a
+        level was not reported.
+    n : float array, shape (rows,)
+    rows : tuple of str
+        The evidence rows behind each arm.
+    """
+
+    kind: ClassVar[Kind] = "levels"
+    numbers: ClassVar[tuple[str, ...]] = ("r", "n")
+    study: Ints
+    treatment: Ints
+    r: Floats
+    n: Floats
+    rows: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contrasts:
     """Differences between two arms of a study, on the measure's scale, with their standard errors.
 
@@ -121,7 +170,7 @@ class Contrasts:
     rows: tuple[str, ...] = field(default=(), compare=False)
 
 
-ArmBlock = ArmCounts | ArmMeans | ArmRates
+ArmBlock = ArmCounts | ArmMeans | ArmRates | ArmFollowUp | ArmLevels
 Block = ArmBlock | Contrasts
 
 
@@ -176,10 +225,15 @@ def check(block: Block, studies: tuple[str, ...], treatments: tuple[str, ...]) -
         if len(bad):
             refuse(int(bad[0]), what, column, values[bad[0]], fix)
 
-    if isinstance(block, ArmCounts):
+    if isinstance(block, ArmLevels):
+        _check_levels(block, refuse)
+    elif isinstance(block, ArmCounts | ArmFollowUp):
         demand(np.isfinite(block.n) & (block.n > 0), "n must be above 0", "n", block.n, "Give the number analysed.")
         demand(block.r >= 0, "events must be a number of 0 or more", "events", block.r, "Give a count.")
         demand(block.r <= block.n, "more events than patients", "events", block.r, "Check events and n of this arm.")
+        if isinstance(block, ArmFollowUp):
+            demand(np.isfinite(block.E) & (block.E > 0), "the follow-up must be above 0", "time", block.E,
+                   "Give the follow-up of this arm's patients.")  # fmt: skip
     elif isinstance(block, ArmRates):
         demand(np.isfinite(block.E) & (block.E > 0), "time at risk must be above 0", "time_at_risk", block.E,
                "Give the time at risk of this arm.")  # fmt: skip
@@ -191,3 +245,17 @@ def check(block: Block, studies: tuple[str, ...], treatments: tuple[str, ...]) -
     if isinstance(block, Contrasts):
         demand(block.treatment != block.comparator, "a treatment cannot be its own comparator", "comparator",
                block.comparator, "Correct one of the two names.")  # fmt: skip
+
+
+def _check_levels(block: ArmLevels, refuse) -> None:
+    for i, (r, n) in enumerate(zip(block.r, block.n, strict=True)):
+        known = r[np.isfinite(r)]
+        if not np.isfinite(n) or n <= 0:
+            refuse(i, "n must be above 0", "n", n, "Give the number analysed.")
+        if not len(known):
+            refuse(i, "no level is reported", "events", "", "Give at least one level, or leave the arm out.")
+        if known.min() < 0 or known.max() > n:
+            refuse(i, "a level must lie between 0 and n", "events", known.tolist(), "Check the counts of this arm.")
+        if np.any(np.diff(known) > 0):
+            refuse(i, "more patients reach a higher level than a lower one", "events", known.tolist(),
+                   "Give the levels from the easiest to the hardest.")  # fmt: skip

@@ -20,13 +20,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtri
 
 from enthesis.errors import unknown_name
 
 Array = NDArray[np.float64]
 Arms = dict[str, Array]
-Kind = Literal["counts", "means", "rates"]
+Kind = Literal["counts", "means", "rates", "followup", "levels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +164,27 @@ def _rate_difference(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
     return y, (a["r"] + inc) / a["E"] ** 2 + (b["r"] + inc) / b["E"] ** 2
 
 
+def _log_hazard_ratio(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
+    y, v = 0.0, 0.0
+    for arm, sign in ((a, 1.0), (b, -1.0)):
+        p = (arm["r"] + inc) / (arm["n"] + 2 * inc)
+        cumulative = -np.log1p(-p)  # hazard times follow-up, were the hazard constant
+        y = y + sign * np.log(cumulative / arm["E"])
+        v = v + p / ((arm["n"] + 2 * inc) * (1 - p) * cumulative**2)
+    return y, v
+
+
+def _probit_difference(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
+    y, v = 0.0, 0.0
+    for arm, sign in ((a, 1.0), (b, -1.0)):
+        p = (arm["r"] + inc) / (arm["n"] + 2 * inc)
+        z = ndtri(p)
+        density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+        y = y + sign * z
+        v = v + p * (1 - p) / ((arm["n"] + 2 * inc) * density**2)
+    return y, v
+
+
 OR = Measure(name="OR", label="odds ratio", scale="log", kind="counts", pair=_log_odds_ratio, drops_double_zero=True)
 RR = Measure(name="RR", label="risk ratio", scale="log", kind="counts", pair=_log_risk_ratio, drops_double_zero=True)
 RD = Measure(name="RD", label="risk difference", scale="identity", kind="counts", pair=_risk_difference)
@@ -178,11 +199,17 @@ IRR = Measure(
     name="IRR", label="incidence rate ratio", scale="log", kind="rates", pair=_log_rate_ratio, drops_double_zero=True
 )
 IRD = Measure(name="IRD", label="incidence rate difference", scale="identity", kind="rates", pair=_rate_difference)
-HR = Measure(name="HR", label="hazard ratio", scale="log")
+HR = Measure(
+    name="HR", label="hazard ratio", scale="log", kind="followup", pair=_log_hazard_ratio, drops_double_zero=True
+)
+PROBIT = Measure(
+    name="PROBIT", label="probit difference", scale="identity", kind="counts", pair=_probit_difference,
+    drops_double_zero=True,
+)  # fmt: skip
 EFFECT = Measure(name="EFFECT", label="difference on the scale given", scale="identity")
 
 #: every measure by name
-MEASURES: dict[str, Measure] = {m.name: m for m in (OR, RR, RD, ASD, MD, SMD, SMDH, ROM, IRR, IRD, HR, EFFECT)}
+MEASURES: dict[str, Measure] = {m.name: m for m in (OR, RR, RD, ASD, PROBIT, MD, SMD, SMDH, ROM, IRR, IRD, HR, EFFECT)}
 
 
 def measure(name: str | Measure) -> Measure:

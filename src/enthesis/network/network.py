@@ -55,7 +55,8 @@ class Network:
     studies : tuple of str
     treatments : tuple of Treatment
     blocks : tuple of Block
-        Rows refer to positions in `studies` and `treatments`.
+        Rows refer to positions in `studies` and `treatments`. Two arms of a study may hold one treatment (two
+        schedules of it, say): each is an arm of its own, with its own random effect.
     measure : Measure
         The scale on which effects are expressed.
     reference : str
@@ -118,8 +119,6 @@ class Network:
             raise unknown_name("treatment", self.reference, names)
         for block in self.blocks:
             check(block, self.studies, names)
-            if not isinstance(block, Contrasts):
-                _no_repeated_arm(block, self.studies, names)
 
     @cached_property
     def treatment_names(self) -> tuple[str, ...]:
@@ -224,16 +223,3 @@ def _arms_in(block: Block) -> int:
         return len(block.study)
     both = np.concatenate([np.stack([block.study, t], 1) for t in (block.treatment, block.comparator)])
     return len(np.unique(both, axis=0))
-
-
-def _no_repeated_arm(block: Block, studies: tuple[str, ...], names: tuple[str, ...]) -> None:
-    key = block.study * len(names) + block.treatment
-    unique, count = np.unique(key, return_counts=True)
-    if np.any(count > 1):
-        twice = np.flatnonzero(key == unique[count > 1][0])
-        at = [block.rows[i] if block.rows else f"row {i + 1}" for i in twice]
-        raise DataError(
-            f"study {studies[block.study[twice[0]]]!r} lists treatment {names[block.treatment[twice[0]]]!r} "
-            f"{len(twice)} times ({', '.join(at)})",
-            fix="Keep one arm per treatment, or give the arms different names (dose, schedule).",
-        )

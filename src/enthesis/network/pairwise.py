@@ -210,7 +210,7 @@ def _all_pairs(block, positions, measure, correction):
     inc = np.zeros((len(positions), k, k))
     if "r" in arms and correction.scope == "all":
         inc[:] = correction.amount
-    if "r" in arms and (measure.scale == "log" or measure.name in ("RD", "IRD")):
+    if "r" in arms and (measure.scale == "log" or measure.name in ("RD", "IRD", "PROBIT")):
         none_a, none_b = a["r"] == 0, b["r"] == 0
         full_a, full_b = (a["r"] == a["n"], b["r"] == b["n"]) if "n" in arms else (False, False)
         zero = (none_a | none_b | full_a | full_b) & off
