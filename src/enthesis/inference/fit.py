@@ -1,7 +1,8 @@
 """fit(network, model) → Fit: chooses an engine, runs it, puts the names back.
 
 The rule (docs/how-to/how-to-choose.md says it in prose): `auto` is the deterministic Bayesian engine, which is exact
-for normal data and corrected to the exact posterior otherwise; `gls` is the frequentist twin on contrasts.
+for normal data and corrected to the exact posterior otherwise; `gls` is the frequentist twin on contrasts; `mh`, `nch`
+and `plr` are common-effect estimators for rare events.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from enthesis.errors import EnthesisError, UsageError, unknown_name
+from enthesis.errors import EnthesisError, ModelError, UsageError, unknown_name
 from enthesis.hashing import content_hash
 from enthesis.inference import exact, gls, laplace
 from enthesis.inference import tau as between
 from enthesis.inference.intervals import CI, Prediction, interval_rule, prediction_df
+from enthesis.inference.rare import RARE_ENGINES, rare_fit
 from enthesis.inference.result import Posterior, Status
 from enthesis.models.compile import compile_target
+from enthesis.models.consistency import Consistent
+from enthesis.models.effects import PerTreatment
 from enthesis.models.heterogeneity import Common
 from enthesis.models.likelihoods import EXACT
 from enthesis.models.model import Model
@@ -30,8 +34,8 @@ from enthesis.network.network import Network
 from enthesis.network.subset import comparable
 
 Array = NDArray[np.float64]
-Engine = Literal["auto", "gls", "laplace"]
-ENGINES: tuple[str, ...] = ("auto", "gls", "laplace")
+Engine = Literal["auto", "gls", "laplace", "mh", "nch", "nch-approximate", "plr"]
+ENGINES: tuple[str, ...] = ("auto", "gls", "laplace", *RARE_ENGINES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,8 @@ class Fit:
     network, model : Network, Model
         `network` is what was fitted: arms without a usable contrast are left out for models that need contrasts, and
         its ledger says so.
-    engine : {"gls", "laplace"}
+    engine : str
+        `gls`, `laplace`, `mh`, `nch`, `nch-approximate` or `plr`.
     estimate : float array, shape (treatments,)
         Effects against the reference on the model's scale; posterior means for Bayesian engines.
     covariance : float array, shape (treatments, treatments)
@@ -175,10 +180,11 @@ def fit(
     ----------
     network : Network
     model : Model, optional
-        Default: random effects with a half-normal(1) prior on tau.
-    engine : {"auto", "gls", "laplace"}
+        Default: random effects with a half-normal(1) prior on tau; common effects for the engines of rare events.
+    engine : {"auto", "gls", "laplace", "mh", "nch", "nch-approximate", "plr"}
         `laplace` is the deterministic Bayesian engine (exact for normal data); `auto` chooses it; `gls` ignores
-        priors.
+        priors. For odds ratios of rare events: `mh` (Mantel-Haenszel), `nch` (non-central hypergeometric, exact or
+        approximated), `plr` (penalised likelihood); see `inference.rare`.
     tau : {"REML", "ML", "DL", "PM", "HE", "SJ", "EB", "HS", "HSk", "PMM", "DLIT", "SJIT"}
         Estimator of tau for `gls`; see `inference.tau` for which are defined for studies of three or more arms.
     tau_interval : {"Q-profile", "profile likelihood"}
@@ -214,6 +220,8 @@ def fit(
         raise unknown_name("engine", engine, ENGINES)
     if not 100 <= draws <= 1_000_000:
         raise UsageError(f"draws must be between 100 and 1,000,000, not {draws}.")
+    if engine in RARE_ENGINES:
+        return _fit_rare(network, model or Model(heterogeneity=Common()), engine, ci)
     model = model or Model()
     if engine == "gls":
         return _fit_gls(network, model, tau, tau_interval, ci, prediction)
@@ -228,6 +236,7 @@ def _fit_gls(
     ci: CI,
     prediction: Prediction,
 ) -> Fit:
+    _require_plain(model, "gls")
     network = comparable(network)
     target = contrast_target(network)
     common = gls.solve(target)
@@ -251,6 +260,43 @@ def _fit_gls(
                      "prediction_df": new},
         settings=settings, df=rule.df, prediction_df=new,
     )  # fmt: skip
+
+
+def _fit_rare(network: Network, model: Model, engine: str, ci: CI) -> Fit:
+    _require_plain(model, engine)
+    if not isinstance(model.heterogeneity, Common):
+        raise ModelError(f"the engine {engine!r} has common effects only. Use a model with heterogeneity=Common().")
+    if ci != "normal":
+        raise ModelError(f"the engine {engine!r} gives normal intervals only, not {ci!r}.")
+    network, result = rare_fit(network, engine)
+    message = "Common effects without a continuity correction."
+    if not result.converged:
+        message = (
+            "The likelihood has no bounded maximum: some treatments have no events where they are compared. "
+            "Use the engine plr, whose estimates are finite."
+        )
+    between_designs = Heterogeneity(
+        Q=result.Q, df=result.df, p=float(chi2.sf(result.Q, result.df)) if result.df else np.nan, I2=np.nan
+    )
+    return Fit(
+        network=network, model=model, engine=engine, estimate=result.d, covariance=result.cov,
+        tau=Tau(estimate=0.0, lower=0.0, upper=0.0),
+        heterogeneity=between_designs if engine == "mh" else _contrast_heterogeneity(network),
+        status=Status(ok=result.converged, message=message),
+        diagnostics={"Q": "between designs" if engine == "mh" else "of contrasts", "ci_method": "normal"},
+        settings={},
+    )  # fmt: skip
+
+
+def _require_plain(model: Model, engine: str) -> None:
+    """Raise ModelError for parts that only Bayesian engines know."""
+    if not isinstance(model.consistency, Consistent) or model.regression is not None:
+        raise ModelError(
+            f"the engine {engine!r} fits consistent effects without covariates. Use engine='laplace' for this model; "
+            "enthesis.assess has the frequentist tests of consistency, meta_regression pairwise regression."
+        )
+    if not isinstance(model.effects, PerTreatment):
+        raise ModelError(f"the engine {engine!r} has one effect per treatment. Use engine='laplace' for this model.")
 
 
 def _fit_bayesian(network: Network, model: Model, seed: int, draws: int) -> Fit:
