@@ -15,12 +15,12 @@ from enthesis.models.baseline import Independent
 from enthesis.models.consistency import Consistent, DesignByTreatment, NodeSplit, UnrelatedMeanEffects
 from enthesis.models.effects import ClassEffects, PerTreatment
 from enthesis.models.heterogeneity import Common, Exchangeable
-from enthesis.models.likelihoods import Binomial, Gaussian, Poisson
+from enthesis.models.likelihoods import Binomial, Gaussian, Ordered, Poisson
 from enthesis.models.links import Cloglog, Identity, Log, Logit, Probit
 from enthesis.models.priors import HalfCauchy, HalfNormal, LogNormal, Normal, OnVariance, Uniform
 from enthesis.models.regression import BaselineRisk, Regression
 from enthesis.network import measures
-from enthesis.network.blocks import ArmCounts, ArmMeans, ArmRates, Contrasts
+from enthesis.network.blocks import ArmCounts, ArmFollowUp, ArmLevels, ArmMeans, ArmRates, Contrasts
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ LIKELIHOODS = (
     Poisson(),
     Gaussian(),
 )
+#: with cutpoints beside the linear predictor
+ORDERED = (Ordered(Probit()), Ordered(Logit()))
 HETEROGENEITIES = (Common(), Exchangeable(sd=HalfNormal(1.0)), Exchangeable(sd=Uniform(0, 5)))
 EFFECTS = (PerTreatment(), ClassEffects())
 CONSISTENCIES = (Consistent(), NodeSplit(treatment="B", comparator="A"), UnrelatedMeanEffects(), DesignByTreatment())
@@ -73,6 +75,8 @@ BLOCKS = (
     ArmCounts(study=_TWO[0], treatment=_TWO[1], r=_NUMBERS[0], n=_NUMBERS[1]),
     ArmMeans(study=_TWO[0], treatment=_TWO[1], y=_NUMBERS[0], se=np.ones(2), sd=np.full(2, 7.0), n=_NUMBERS[1]),
     ArmRates(study=_TWO[0], treatment=_TWO[1], r=_NUMBERS[0], E=_NUMBERS[1]),
+    ArmFollowUp(study=_TWO[0], treatment=_TWO[1], r=_NUMBERS[0], n=_NUMBERS[1], E=np.array([2.0, 2.0])),
+    ArmLevels(study=_TWO[0], treatment=_TWO[1], r=np.array([[9.0, 4.0], [20.0, np.nan]]), n=_NUMBERS[1]),
     Contrasts(
         study=np.array([0]), treatment=np.array([1]), comparator=np.array([0]), y=np.array([0.4]), se=np.array([0.2]),
         se_comparator=np.array([np.nan]),
@@ -82,7 +86,7 @@ BLOCKS = (
 KINDS = {
     "link": Kind("models.links", LINKS),
     "prior": Kind("models.priors", PRIORS),
-    "likelihood": Kind("models.likelihoods", LIKELIHOODS),
+    "likelihood": Kind("models.likelihoods", LIKELIHOODS + ORDERED),
     "heterogeneity": Kind("models.heterogeneity", HETEROGENEITIES),
     "effects": Kind("models.effects", EFFECTS, beside=("Layout",)),
     "consistency": Kind("models.consistency", CONSISTENCIES),
@@ -99,6 +103,7 @@ MEASURES = (
     measures.RR,
     measures.RD,
     measures.ASD,
+    measures.PROBIT,
     measures.MD,
     measures.SMD,
     measures.SMDH,

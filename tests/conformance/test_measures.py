@@ -16,6 +16,8 @@ def arms(kind, *, same=False):
     sizes = np.array([900.0]), np.array([1100.0])
     if kind == "counts":
         a, b = ({"r": r * n, "n": n} for r, n in zip((0.3, 0.3 if same else 0.2), sizes))
+    elif kind == "followup":
+        a, b = ({"r": r * n, "n": n, "E": np.array([2.5])} for r, n in zip((0.3, 0.3 if same else 0.2), sizes))
     elif kind == "rates":
         a, b = ({"r": r * n, "E": n} for r, n in zip((0.3, 0.3 if same else 0.2), sizes))
     else:
@@ -33,6 +35,7 @@ def arms(kind, *, same=False):
 #: the variance of each estimated number of an arm; for SMD the pooled deviation is one number of both arms
 VARIANCES = {
     "counts": {"r": lambda x: x["r"] * (1 - x["r"] / x["n"])},
+    "followup": {"r": lambda x: x["r"] * (1 - x["r"] / x["n"])},
     "rates": {"r": lambda x: x["r"]},
     "means": {"y": lambda x: x["sd"] ** 2 / x["n"], "sd": lambda x: x["sd"] ** 2 / (2 * x["n"])},
 }
