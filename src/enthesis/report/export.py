@@ -2,7 +2,7 @@
 
 Spreadsheets run text that starts with = + - @, a tab or a line end as a formula (CWE-1236). Such text gets an
 apostrophe in front, which a spreadsheet shows as text; numbers are written as numbers and never touched, so -1.5 stays
--1.5. Text cells of XLSX are also typed as text. A missing value is an empty cell. Files are written whole or not at all.
+-1.5. Text cells of XLSX are also typed as text. A missing value is an empty cell. Files are written whole, or not.
 """
 
 from __future__ import annotations

@@ -7,14 +7,43 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from enthesis.report.plots import absolute, flow, forest, league, network_graph, rankogram
+from enthesis.report.plots import (
+    absolute,
+    baujat,
+    contour_funnel,
+    contribution,
+    cumulative,
+    flow,
+    forest,
+    funnel,
+    hasse,
+    influence,
+    league,
+    leave_one_out,
+    litmus,
+    net_heat,
+    network_graph,
+    node_split,
+    rankogram,
+)
 
 #: every plot by name
 PLOTS: dict[str, ModuleType] = {
     "absolute": absolute,
+    "baujat": baujat,
+    "contour_funnel": contour_funnel,
+    "contribution": contribution,
+    "cumulative": cumulative,
     "flow": flow,
     "forest": forest,
+    "funnel": funnel,
+    "hasse": hasse,
+    "influence": influence,
     "league": league,
+    "leave_one_out": leave_one_out,
+    "litmus": litmus,
+    "net_heat": net_heat,
     "network_graph": network_graph,
+    "node_split": node_split,
     "rankogram": rankogram,
 }
