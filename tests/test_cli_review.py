@@ -25,9 +25,14 @@ def finished(*, ok=True, problem="", elsewhere=False):
     )
     line = {"question": "asas40", "studies": 3, "treatments": 2, "rows_used": 6, "rows_out": 1, "status": "fine"}
     return SimpleNamespace(
-        main=None if elsewhere else answer, review=SimpleNamespace(id="axspa"), evidence=SimpleNamespace(content_hash="e" * 64), content_hash="r" * 64,
-        seconds=1.25, answers=(answer,), overview=lambda: pd.DataFrame([line]),
-    )  # fmt: skip
+        main=None if elsewhere else answer,
+        review=SimpleNamespace(id="axspa"),
+        evidence=SimpleNamespace(content_hash="e" * 64),
+        content_hash="r" * 64,
+        seconds=1.25,
+        answers=(answer,),
+        overview=lambda: pd.DataFrame([line]),
+    )
 
 
 @pytest.fixture

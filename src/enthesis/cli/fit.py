@@ -23,13 +23,23 @@ def fit(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="Table of arms or contrasts: CSV, TSV or semicolons.")],
     measure: Annotated[
         str | None,
-        typer.Option(help="OR, RR, RD, ASD, MD, SMD, SMDH, ROM, IRR, IRD, HR or EFFECT.", show_default="by columns"),
+        typer.Option(
+            help="OR, RR, RD, ASD, PROBIT, MD, SMD, SMDH, ROM, IRR, IRD, HR or EFFECT.", show_default="by columns"
+        ),
     ] = None,
     reference: Annotated[
         str | None, typer.Option(help="Treatment that others are expressed against.", show_default="placebo, control")
     ] = None,
-    effects: Annotated[Literal["random", "common"], typer.Option(help="Do effects vary between studies?")] = "random",
-    engine: Annotated[str, typer.Option(help="auto, laplace (Bayesian) or gls (frequentist).")] = "auto",
+    effects: Annotated[
+        Literal["random", "common"] | None,
+        typer.Option(help="Do effects vary between studies?", show_default="random; common for mh, nch, plr"),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="auto, laplace (Bayesian), gls (frequentist); for rare events mh, nch, nch-approximate, plr."
+        ),
+    ] = "auto",
     tau: Annotated[
         str | None, typer.Option(help="Estimator of tau for gls: REML, ML, DL, PM, ...", show_default="REML")
     ] = None,
@@ -72,8 +82,10 @@ def fit(
     Example: enthesis fit trials.csv --measure OR --reference placebo --json result.json
     """
     from enthesis.inference.fit import fit as fitted
+    from enthesis.inference.rare import RARE_ENGINES
     from enthesis.network.tables import from_table
 
+    effects = effects or ("common" if engine in RARE_ENGINES else "random")
     model = _model(effects, prior_tau, prior_d)
     for note in _unused(engine, effects, tau, prior_tau, prior_d):
         print(f"note: {note}", file=sys.stderr)
@@ -127,8 +139,8 @@ def _unused(engine: str, effects: str, tau: str | None, prior_tau: str | None, p
     notes = []
     if tau and engine != "gls":
         notes.append("--tau is an estimator of the engine gls; this fit does not use it.")
-    if (prior_tau or prior_d) and engine == "gls":
-        notes.append("the engine gls uses no priors; --prior-tau and --prior-d do not change this fit.")
+    if (prior_tau or prior_d) and engine not in ("auto", "laplace"):
+        notes.append(f"the engine {engine} uses no priors; --prior-tau and --prior-d do not change this fit.")
     if (tau or prior_tau) and effects == "common":
         notes.append("with common effects there is no tau; --tau and --prior-tau do not change this fit.")
     return notes
