@@ -59,8 +59,10 @@ class Group:
         centre = np.eye(k) - 1 / k
         covariance = -0.5 * centre @ v @ centre
         ones = np.full((k, k), 1 / k)
-        # the covariance of centred arms is singular along 1; adding and removing that direction gives its inverse
-        return np.linalg.inv(covariance + ones) - ones
+        # the covariance of centred arms is singular along 1; adding that direction, as long as the others are, and
+        # removing it again gives its inverse without cancellation
+        scale = np.trace(covariance, axis1=1, axis2=2)[:, None, None] / (k - 1)
+        return np.linalg.inv(covariance + scale * ones) - ones / scale
 
     def basic(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Contrasts against each study's first arm: y (studies, k-1) and covariance (studies, k-1, k-1)."""
@@ -350,9 +352,10 @@ def _complete(name, where, block, row, index, y, v) -> None:
     shared = shared[np.isfinite(shared)]
     if len(shared) == 0:
         raise DataError(
-            f"study {name!r} has {len(index)} arms and lists contrasts against one comparator, so the standard error of "
-            "the comparator's own arm is needed: it is the covariance of the contrasts",
-            file=where, fix="Add the comparator's standard error (its row with an empty effect), or all pairwise contrasts.",
+            f"study {name!r} has {len(index)} arms and lists contrasts against one comparator, so the standard error "
+            "of the comparator's own arm is needed: it is the covariance of the contrasts",
+            file=where,
+            fix="Add the comparator's standard error (its row with an empty effect), or all pairwise contrasts.",
         )  # fmt: skip
     v0 = float(shared[0]) ** 2
     base = index[int(block.comparator[row[0]])]
