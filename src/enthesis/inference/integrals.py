@@ -17,6 +17,7 @@ distance in which the integrand falls (profiled over b), and the inner centre is
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ Array = NDArray[np.float64]
 #: (nodes for mu, nodes for b), coarse to fine; each is finer than the one before in both, so that their difference
 #: shows the error of either integral
 RULES: tuple[tuple[int, int], ...] = ((3, 2), (5, 3), (7, 5), (9, 7), (13, 9), (21, 15), (31, 21))
+#: Newton steps to a centre from a start that is not near it
+DISTANT_STEPS = 12
 #: values held in memory at once
 CHUNK = 500_000
 #: Gauss-Legendre nodes on each side of the mode of a study with a flat side, and how many scales they reach
@@ -169,44 +172,91 @@ class _Piece:
 
 def gaussian_log_density(target: Target, theta: Array, h: Array) -> Array:
     """log p(y | theta, h) of the Gaussian parts, shape (points,)."""
-    total = np.zeros(len(theta))
+    return sum((x.sum(1) for x in gaussian_by_study(target, theta, h)), np.zeros(len(theta)))
+
+
+def gaussian_by_study(target: Target, theta: Array, h: Array) -> list[Array]:
+    """log p(y_i | theta, h) of every study of every Gaussian part: arrays of shape (points, studies)."""
+    out = []
     for part in target.gaussian:
         X = target.design(part)
+        found = np.empty((len(theta), len(part.y)))
         step = max(1, CHUNK // part.V.size)
         for i in range(0, len(theta), step):
             s = slice(i, i + step)
             V = part.V + np.stack([part.between(x) for x in h[s]])
-            residual = part.y - np.moveaxis(np.tensordot(theta[s], X, axes=(1, 2)), 0, 0)
+            residual = part.y - np.tensordot(theta[s], X, axes=(1, 2))
             solved = np.linalg.solve(V, residual[..., None])[..., 0]
-            total[s] -= 0.5 * ((residual * solved).sum((1, 2)) + np.linalg.slogdet(V)[1].sum(1))
-            total[s] -= 0.5 * part.y.size * _LOG_2PI
-    return total
+            found[s] = -0.5 * ((residual * solved).sum(2) + np.linalg.slogdet(V)[1] + part.y.shape[1] * _LOG_2PI)
+        out.append(found)
+    return out
 
 
 def _study_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int) -> Array:
     """log Z, shape (points, studies); `shift`, `slope`, `root` have shape (points, arms)."""
+    _, log_mu, _ = _nodes(target, part, shift, slope, cut, root, mu, b, n_mu, n_b, steps)
+    constant = np.add.reduceat(part.likelihood.constant(part.data), part.start)
+    return _log_sum_exp(log_mu) + constant
+
+
+def _nodes(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int):
+    """Linear predictors at all nodes (points, arms, n_mu, n_b) and log weights: of mu's nodes, of b's nodes given mu's.
+
+    The weights of mu's nodes, shape (points, studies, n_mu), sum to Z without its constant.
+    """
     p0, m0 = target.baseline.sd**-2.0, target.baseline.mean
     t = root**2
     mu, b, curvature, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps)
-    x, w = np.polynomial.hermite.hermgauss(n_mu)
+    x, w = hermite(n_mu)
     sd_mu = 1 / np.sqrt(sw)
     # linear predictor at the nodes of mu, less its value at the mode: (points, arms, n_mu)
     away = np.sqrt(2.0) * (slope * sd_mu[:, part.study])[:, :, None] * x
-    eta = (slope * mu[:, part.study] + shift)[:, :, None] + away
+    eta = ((slope * mu[:, part.study] + shift)[:, :, None] + away)[..., None]
     if n_b == 1:
-        log_i = _with_prior(part, eta, cut, p0, m0)
+        value = _with_prior(part, eta, cut, p0, m0)
+        log_i = value[..., 0]
     else:
-        y, v = np.polynomial.hermite.hermgauss(n_b)
+        y, v = hermite(n_b)
         var_b = 1 / (1 + t * curvature)
         centre = b[:, :, None] - (root * curvature * var_b)[:, :, None] * away
         scale = np.sqrt(2 * var_b)
         bb = centre[..., None] + scale[:, :, None, None] * y
-        value = _with_prior(part, eta[..., None] + root[:, :, None, None] * bb, cut, p0, m0)
+        eta = eta + root[:, :, None, None] * bb
+        value = _with_prior(part, eta, cut, p0, m0)
         value += np.log(v) + y**2 - 0.5 * bb**2
         log_i = _log_sum_exp(value) + np.log(scale)[:, :, None] - 0.5 * _LOG_2PI
-    total = np.add.reduceat(log_i, part.start, axis=1) + np.log(w) + x**2
-    constant = np.add.reduceat(part.likelihood.constant(part.data), part.start)
-    return _log_sum_exp(total) + 0.5 * np.log(2.0) + np.log(sd_mu) + constant
+    log_mu = np.add.reduceat(log_i, part.start, axis=1) + np.log(w) + x**2
+    return eta, log_mu + 0.5 * np.log(2.0) + np.log(sd_mu)[:, :, None], value
+
+
+@lru_cache
+def hermite(n: int) -> tuple[Array, Array]:
+    """Gauss-Hermite nodes and weights."""
+    return np.polynomial.hermite.hermgauss(n)
+
+
+def default_centres(target: Target, points: int) -> Centres:
+    """Centres to start from when no modes are at hand."""
+    mu, b = [], []
+    for part in target.arms:
+        eta = part.likelihood.start(part.data)
+        mu.append(np.tile(np.add.reduceat(eta, part.start) / np.bincount(part.study), (points, 1)))
+        b.append(np.zeros((points, len(eta))))
+    return Centres(mu=tuple(mu), b=tuple(b))
+
+
+def arm_nodes(target: Target, part: ArmPart, theta: Array, h: Array, rule: tuple[int, int]):
+    """Nodes of one part's integrals and their log weights, as `_nodes` gives them, at points without known modes."""
+    slope = np.ones((len(theta), len(part.study))) if part.S is None else 1 + theta @ part.S.T
+    shift = theta @ target.design(part).T + part.centre * (1 - slope)
+    root = np.sqrt(arm_variance(part.tau, h))
+    cut = None if part.cut is None else theta[:, part.cut]
+    index = next(i for i, p in enumerate(target.arms) if p is part)
+    centres = default_centres(target, len(theta))
+    inner = rule[1] if (part.tau >= 0).any() else 1
+    return _nodes(
+        target, part, shift, slope, cut, root, centres.mu[index], centres.b[index], rule[0], inner, steps=DISTANT_STEPS
+    )
 
 
 def _sparse_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int) -> Array:
@@ -266,7 +316,7 @@ def _inner_integral(part: ArmPart, base, cut, root, b, p0, m0, n_b: int) -> tupl
     if n_b == 1:
         return _with_prior(part, base, cut, p0, m0), b
     b, h = _inner_mode(part, base, cut, root, b)
-    y, v = np.polynomial.hermite.hermgauss(n_b)
+    y, v = hermite(n_b)
     scale = np.sqrt(2 / (1 + root**2 * h))
     bb = b[:, :, None] + scale[:, :, None] * y
     value = _with_prior(part, base[:, :, None] + root[:, :, None] * bb, cut, p0, m0)

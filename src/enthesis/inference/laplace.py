@@ -175,8 +175,10 @@ def _rule(target: Target, modes: Modes, trial: Round) -> tuple[tuple[int, int], 
     """The smallest quadrature rule whose error at draws from the posterior is small, and that error."""
     if not target.arms:
         return RULES[0], 0.0
-    cdf = np.cumsum(trial.weights)
-    some = np.searchsorted(cdf, (np.arange(RULE_POINTS) + 0.5) / RULE_POINTS * cdf[-1])
+    # in random order, because quasi-random points at a regular stride lie in one part of the space
+    order = np.random.default_rng(0).permutation(len(trial.weights))
+    cdf = np.cumsum(trial.weights[order])
+    some = order[np.searchsorted(cdf, (np.arange(RULE_POINTS) + 0.5) / RULE_POINTS * cdf[-1])]
     theta, h = trial.theta[some], trial.h[some]
     centres = _centres(modes, trial.node[some])
     coarse = log_marginal(target, theta, h, centres, RULES[0])

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, log_ndtr
+from scipy.special import gammaln, log_ndtr, xlogy
 
 from enthesis.models.links import Cloglog, Identity, Link, Log, Logit, Probit
 
@@ -75,6 +75,19 @@ class Binomial:
         """-1 where the likelihood of a row rises to a plateau as eta falls, 1 as it rises, 0 where it has a maximum."""
         return np.where(data["r"] == 0, -1, np.where(data["r"] == data["n"], 1, 0))
 
+    def fitted(self, data: Data, eta: Array) -> Array:
+        """Probability of an event at eta."""
+        return self.link.inverse(_with_follow_up(data, eta))[0]
+
+    def deviance(self, data: Data, fitted: Array) -> Array:
+        """Residual deviance of each row at its fitted value; 0 for a perfect fit."""
+        r, n = data["r"], data["n"]
+        return 2 * (xlogy(r, r / n) - xlogy(r, fitted) + xlogy(n - r, 1 - r / n) - xlogy(n - r, 1 - fitted))
+
+    def replicate(self, data: Data, fitted: Array, rng: np.random.Generator) -> Array:
+        """New events at the fitted values."""
+        return rng.binomial(data["n"].astype(int), np.clip(fitted, 0.0, 1.0)).astype(float)
+
     def start(self, data: Data) -> Array:
         """A finite linear predictor near the row's own estimate."""
         start = self.link.forward((data["r"] + 0.5) / (data["n"] + 1))
@@ -112,6 +125,19 @@ class Poisson:
     def flat_side(self, data: Data) -> NDArray[np.int64]:
         """-1 where the likelihood of a row rises to a plateau as eta falls, 1 as it rises, 0 where it has a maximum."""
         return np.where(data["r"] == 0, -1, 0)
+
+    def fitted(self, data: Data, eta: Array) -> Array:
+        """Expected events at eta."""
+        return data["E"] * np.exp(eta)
+
+    def deviance(self, data: Data, fitted: Array) -> Array:
+        """Residual deviance of each row at its fitted value; 0 for a perfect fit."""
+        r = data["r"]
+        return 2 * (xlogy(r, r) - xlogy(r, fitted) - r + fitted)
+
+    def replicate(self, data: Data, fitted: Array, rng: np.random.Generator) -> Array:
+        """New events at the fitted values."""
+        return rng.poisson(fitted).astype(float)
 
     def start(self, data: Data) -> Array:
         """A finite linear predictor near the row's own estimate."""
@@ -175,8 +201,8 @@ class Ordered:
     def log_density(self, data: Data, eta: Array, cut: Array) -> Array:
         """Log density up to its constant; eta (points, arms, ...), cut (points, cutpoints)."""
         value = np.zeros_like(eta)
-        for upper, lower, count, arms in self._steps(data):
-            p = self._mass(eta[:, arms], cut, upper, lower)
+        for lower, upper, count, arms in self._steps(data):
+            p = self._mass(eta[:, arms], cut, lower, upper)
             shape = (1, -1, *([1] * (eta.ndim - 2)))
             with np.errstate(divide="ignore", invalid="ignore"):
                 value[:, arms] += np.where(p > 0, count.reshape(shape) * np.log(np.maximum(p, 1e-300)), -np.inf)
@@ -191,8 +217,8 @@ class Ordered:
         C = cut.shape[1]
         g, h = np.zeros((J, N)), np.zeros((J, N))
         gz, c, E = np.zeros((J, N, C)), np.zeros((J, N, C)), np.zeros((J, N, C, C))
-        for upper, lower, count, arms in self._steps(data):
-            p, first, second = self._mass_derivatives(eta[:, arms], cut, upper, lower)
+        for lower, upper, count, arms in self._steps(data):
+            p, first, second = self._mass_derivatives(eta[:, arms], cut, lower, upper)
             p = np.maximum(p, 1e-300)
             gradient = first / p[..., None]
             curvature = gradient[..., :, None] * gradient[..., None, :] - second / p[..., None, None]
@@ -215,6 +241,20 @@ class Ordered:
         r, n = data["r"], data["n"]
         return np.where(np.nanmax(r, axis=1) == 0, -1, np.where(np.nanmin(r, axis=1) == n, 1, 0))
 
+    def fitted(self, data: Data, eta: Array, cut: Array) -> Array:
+        """Probability of reaching each level, shape (points, arms, levels)."""
+        z = np.concatenate([np.zeros((len(cut), 1)), cut], axis=1)
+        return self.link.inverse(eta[:, :, None] - z[:, None, :])[0]
+
+    def deviance(self, data: Data, fitted: Array) -> Array:
+        """Residual deviance of each arm at its fitted probabilities, over the levels it reports."""
+        value = np.zeros(fitted.shape[:-1])
+        for lower, upper, count, arms in self._steps(data):
+            above = 1.0 if lower is None else fitted[..., arms, lower]
+            p = above - (0.0 if upper is None else fitted[..., arms, upper])
+            value[..., arms] += 2 * (xlogy(count, count / data["n"][arms]) - xlogy(count, np.maximum(p, 1e-300)))
+        return value
+
     def start(self, data: Data) -> Array:
         """From the easiest reported level of each arm."""
         first = np.argmax(np.isfinite(data["r"]), axis=1)
@@ -234,14 +274,12 @@ class Ordered:
         """Categories: (level that bounds it from below, next reported level above, counts, arms); None: no bound."""
         r, n = data["r"], data["n"]
         known = np.isfinite(r)
-        levels = r.shape[1]
         for pattern in np.unique(known, axis=0):
             arms = np.flatnonzero((known == pattern).all(axis=1))
             at = [None, *np.flatnonzero(pattern).tolist(), None]
             reached = [n[arms], *(r[arms, x] for x in at[1:-1]), np.zeros(len(arms))]
             for i in range(len(at) - 1):
-                count = reached[i] - reached[i + 1]
-                yield (at[i], at[i + 1], count, arms) if levels else None
+                yield at[i], at[i + 1], reached[i] - reached[i + 1], arms
 
     def _mass(self, eta: Array, cut: Array, lower: int | None, upper: int | None) -> Array:
         """P(reached `lower` but not `upper`)."""
