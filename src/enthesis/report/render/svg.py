@@ -74,8 +74,6 @@ def inline(svg: str, prefix: str, label: str) -> tuple[str, int, int]:
         raise ValueError("not an SVG drawing")
     width, height = (round(float(root.get(name, "0"))) for name in ("width", "height"))
     _reduce(root, prefix)
-    root.attrib.pop("width", None)
-    root.attrib.pop("height", None)
     root.set("role", "img")
     root.set("aria-label", label)
     text = ElementTree.tostring(root, encoding="unicode")

@@ -1,0 +1,261 @@
+"""Key messages: what a reader takes away, as sentences with interval, absolute effect and limit.
+
+Each sentence is made from the numbers by rules that are here, so that a new run changes the words when it changes the
+numbers. A rank is never said without the size of the difference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from enthesis.report.tables import Reading
+from enthesis.report.values import Link, Part, Parts, Strong, anchor
+from enthesis.report.wording import count, interval, listed, number, patients_gain, percent
+
+if TYPE_CHECKING:
+    from enthesis.living.run import Run
+
+
+def key_messages(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
+    """The messages of a run, most important first.
+
+    Parameters
+    ----------
+    run : Run
+    readings : tuple of Reading
+        Of the run's answers.
+
+    Returns
+    -------
+    tuple of Parts
+        One per message; every number links to what is behind it.
+    """
+    main = next(r for r in readings if r.answer is run.main)
+    messages: list[Parts] = []
+    if main.fit is None:
+        messages.append((Strong(f"{main.answer.question.title}: no answer. "), main.answer.problem))
+    else:
+        messages += _against_reference(main)
+        messages += _against_others(main)
+        messages += _by_line(run, main, readings)
+        messages += _safety(run, readings)
+        messages.append(_how_sure(main, readings))
+    return tuple(messages)
+
+
+def limits(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
+    """What the report cannot tell, as sentences."""
+    main = next(r for r in readings if r.answer is run.main)
+    told: list[Parts] = [
+        (
+            Strong("Certainty is not rated yet. "),
+            "Risk of bias, indirectness, incoherence and reporting bias are not judged in this report; the intervals "
+            "show imprecision and differences between studies, and nothing else.",
+        ),
+        (
+            Strong("Mostly indirect. "),
+            f"{_share(main)} Comparisons between active drugs rest on the assumption that the studies differ in "
+            "nothing that changes the effect: the populations, the years and the response with placebo do differ.",
+        ),
+        (
+            Strong("Drugs are modelled one by one. "),
+            "No class effect, no dose-response and no adjustment for prior biologics, population or baseline risk is "
+            "in the model of this report.",
+        ),
+        (
+            Strong("Safety is short-term. "),
+            "Only the placebo-controlled weeks are here. Rare and late harms need the long-term evidence, which this "
+            "report does not analyse.",
+        ),
+    ]
+    deduced = _deduced(run, main)
+    if deduced:
+        told.append(deduced)
+    bad = [r for r in readings if r.fit is not None and not r.fit.status.ok]
+    if bad:
+        told.append((Strong("Computation. "), f"Not reliable for {listed([r.answer.question.title for r in bad])}."))
+    return tuple(told)
+
+
+def _share(main: Reading) -> str:
+    if main.fit is None:
+        return "There is no network."
+    T = len(main.fit.treatments)
+    return (
+        f"Of the {count(T * (T - 1) // 2, 'pair')} of treatments for {main.answer.question.asked.code}, "
+        f"{len(main.comparisons)} have been compared directly in a study."
+    )
+
+
+def _deduced(run: Run, main: Reading) -> Parts:
+    rows = [row for c in main.answer.selection.choices for arm in c.arms for row in arm.rows]
+    n = sum(row.check == "deduced" for row in rows)
+    if not n:
+        return ()
+    told: list[Part] = [
+        Strong("Deduced counts. "),
+        f"{n} of the {len(rows)} result rows behind {main.answer.question.title} are marked deduced: the count is the "
+        "only whole number that fits the printed figures.",
+    ]
+    without = [
+        a.question for a in run.answers
+        if not a.question.include_deduced and a.question.outcome == main.answer.question.outcome and a.fit is not None
+    ]  # fmt: skip
+    if without:
+        told += [" The answer without them: ", Link(without[0].title, "#" + anchor("q", without[0].id)), "."]
+    return tuple(told)
+
+
+def _against_reference(main: Reading) -> list[Parts]:
+    measure = main.fit.network.measure
+    outcome = main.answer.question.asked.label
+    messages = []
+    for row in main.effects[main.effects["strong"]].itertuples():
+        where = "#" + main.where(row.treatment, row.comparator)
+        parts: list[Part] = [Strong(f"{_capital(row.treatment)} against {row.comparator}: {row.words}. ")]
+        if row.treatment in main.middle.index:
+            risk = main.middle.loc[row.treatment]
+            base = main.answer.baseline
+            parts += [
+                f"{outcome} in ",
+                Link(
+                    patients_gain(risk["difference_per_1000"], risk["difference_lower"], risk["difference_upper"]),
+                    where,
+                ),
+                f" than with {row.comparator} ({percent(base.risk)}); ",
+            ]
+        parts += [
+            f"{measure.label} ",
+            Link(interval(row.estimate, row.lower, row.upper), where),
+            f", from {_directly(row.n_direct)}",
+            f" with {count(int(row.patients), 'patient')} on {row.treatment}." if row.patients == row.patients else ".",
+        ]
+        messages.append(tuple(parts))
+    return messages
+
+
+def _against_others(main: Reading) -> list[Parts]:
+    """One message about the drugs in focus against the other active drugs: how many comparisons say what."""
+    table = main.versus
+    if table.empty:
+        return []
+    undecided = table[table["verdict"].isin(["unclear", "maybe-better", "maybe-worse"])]
+    parts: list[Part] = [
+        Strong(
+            f"Against other active drugs, {len(undecided)} of {len(table)} comparisons of a "
+            f"{main.review.focus_class} are not decided. "
+        )
+    ]
+    for codes, word in ((("important", "better"), "better than"), (("worse", "important-harm"), "worse than")):
+        found = table[table["verdict"].isin(codes)]
+        said: list[Part] = []
+        for row in found.itertuples():
+            said += [
+                "; " if said else "Decided: ",
+                f"{row.treatment} {word} {row.comparator}, {main.fit.network.measure.name} ",
+                Link(interval(row.estimate, row.lower, row.upper), "#" + main.where(row.treatment, row.comparator)),
+                " (compared directly)" if row.n_direct else " (indirect)",
+            ]
+        parts += [*said, ". "] if said else []
+    parts.append("An interval that holds both a gain and a loss does not show that two drugs are equal.")
+    return [tuple(parts)]
+
+
+def _by_line(run: Run, main: Reading, readings: tuple[Reading, ...]) -> list[Parts]:
+    """After a biologic: the same outcome in the harder population."""
+    question = main.answer.question
+    found = [
+        r for r in readings
+        if r.answer.question.outcome == question.outcome and r.answer.question.line == "inadequate-response"
+        and r.answer.question.nodes == question.nodes
+        and set(r.answer.question.populations) == set(question.populations)
+    ]  # fmt: skip
+    if not found:
+        return []
+    r = found[0]
+    link = Link(r.answer.question.title, "#" + anchor("q", r.id))
+    if r.fit is None:
+        return [(Strong("After a biologic has failed: no answer. "), link, ": ", r.answer.problem)]
+    mine = r.effects[r.effects["strong"]]
+    n = r.answer.fitted.n_studies
+    if mine.empty:
+        return [
+            (
+                Strong(f"After a biologic has failed: no result for a {r.review.focus_class}. "),
+                link,
+                f" rests on {count(n, 'study', 'studies')} of other drugs.",
+            )
+        ]
+    parts: list[Part] = [Strong("After a biologic has failed, the evidence is thin. ")]
+    for row in mine.itertuples():
+        parts += [
+            f"{_capital(row.treatment)} against {row.comparator}: {r.fit.network.measure.label} ",
+            Link(interval(row.estimate, row.lower, row.upper), "#" + r.where(row.treatment, row.comparator)),
+            f" from {_directly(row.n_direct)}, {row.words}. ",
+        ]
+    parts += ["See ", link, f" ({count(n, 'study', 'studies')} in all)."]
+    return [tuple(parts)]
+
+
+def _safety(run: Run, readings: tuple[Reading, ...]) -> list[Parts]:
+    """What the placebo-controlled weeks say about harms of the drugs in focus: all of it, decided or not."""
+    lines = []
+    codes: Counter[str] = Counter()
+    for r in readings:
+        if r.answer.question.asked.domain != "safety" or r.fit is None:
+            continue
+        for row in r.effects[r.effects["strong"]].itertuples():
+            lines.append((r, row))
+            codes["worse" if row.verdict in ("worse", "important-harm") else
+                  "better" if row.verdict in ("better", "important") else "open"] += 1  # fmt: skip
+    if not lines:
+        return []
+    decided = [(r, row) for r, row in lines if row.verdict in ("worse", "important-harm", "better", "important")]
+    parts: list[Part] = [
+        Strong(f"Harms while {run.main.question.reference}-controlled: {codes['open']} of {len(lines)} estimates are "
+               "not decided. ")
+    ]  # fmt: skip
+    for r, row in decided:
+        parts += [
+            f"{r.answer.question.asked.label}, {row.treatment} against {row.comparator}: ",
+            f"{r.fit.network.measure.label} ",
+            Link(interval(row.estimate, row.lower, row.upper), "#" + r.where(row.treatment, row.comparator)),
+            f", {row.words}. ",
+        ]
+    parts.append(
+        "Events are few and follow-up is short: wide intervals are absence of evidence, not evidence of safety."
+    )
+    return [tuple(parts)]
+
+
+def _how_sure(main: Reading, readings: tuple[Reading, ...]) -> Parts:
+    fit = main.fit
+    parts: list[Part] = [Strong("How sure. ")]
+    if fit.effects == "random":
+        parts += [
+            f"Studies of the same drugs differ: the standard deviation between them (tau, log scale for ratios) is "
+            f"{number(fit.tau.estimate)} ({number(fit.tau.lower)} to {number(fit.tau.upper)}). "
+        ]
+    if main.twin is not None and "twin" in main.effects:
+        told = main.effects.dropna(subset=["twin"])
+        null = fit.network.measure.null
+        same = sum(_side(r.lower, r.upper, null) == _side(r.twin_lower, r.twin_upper, null) for r in told.itertuples())
+        parts.append(
+            f"A second model ({list(main.titles.values())[1]}) says the same, in direction and in whether the interval "
+            f"excludes no difference, for {same} of {len(told)} treatments. "
+        )
+    parts.append("The certainty of the evidence is not rated in this report; see the limits below.")
+    return tuple(parts)
+
+
+def _side(lower: float, upper: float, null: float) -> int:
+    return 1 if lower > null else -1 if upper < null else 0
+
+
+def _directly(n: int) -> str:
+    return f"{count(n, 'study', 'studies')} that compared them directly" if n else "indirect evidence only"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
