@@ -13,7 +13,7 @@ import numpy as np
 
 from enthesis.models.baseline import Independent
 from enthesis.models.consistency import Consistent, DesignByTreatment, NodeSplit, UnrelatedMeanEffects
-from enthesis.models.effects import ClassEffects, PerTreatment
+from enthesis.models.effects import ClassEffects, Components, PerTreatment
 from enthesis.models.heterogeneity import Common, Exchangeable
 from enthesis.models.likelihoods import Binomial, Gaussian, Ordered, Poisson
 from enthesis.models.links import Cloglog, Identity, Log, Logit, Probit
@@ -65,7 +65,7 @@ LIKELIHOODS = (
 #: with cutpoints beside the linear predictor
 ORDERED = (Ordered(Probit()), Ordered(Logit()))
 HETEROGENEITIES = (Common(), Exchangeable(sd=HalfNormal(1.0)), Exchangeable(sd=Uniform(0, 5)))
-EFFECTS = (PerTreatment(), ClassEffects())
+EFFECTS = (PerTreatment(), ClassEffects(), Components())
 CONSISTENCIES = (Consistent(), NodeSplit(treatment="B", comparator="A"), UnrelatedMeanEffects(), DesignByTreatment())
 REGRESSIONS = (Regression(covariate="x"), BaselineRisk())
 BASELINES = (Independent(),)
@@ -113,7 +113,7 @@ MEASURES = (
     measures.HR,
     measures.EFFECT,
 )
-ENGINES = ("gls", "laplace")
+ENGINES = ("gls", "laplace", "mh", "nch", "nch-approximate", "plr")
 LAYOUTS = ("arm_per_row", "arms_across", "contrast_per_row", "contrast_to_baseline")
 #: every command as it is typed
 COMMANDS = (

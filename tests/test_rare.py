@@ -15,6 +15,7 @@ from enthesis.inference.rare import RARE_ENGINES
 from enthesis.inference.stratified import mantel_haenszel
 from enthesis.models.heterogeneity import Exchangeable
 from enthesis.models.model import Model
+from enthesis.network.comparison import cells
 from enthesis.network.tables import from_table
 
 TRIANGLE = [
@@ -43,13 +44,13 @@ counts = st.lists(
 @given(counts)
 def test_two_treatments_by_mh_are_the_pairwise_mantel_haenszel(rows):
     n = network(pairs(rows))
-    one, two = relative_effects(fit(n, engine="mh"), "A").iloc[0], mantel_haenszel(n)
+    one, two = relative_effects(fit(n, engine="mh"), "A").iloc[0], mantel_haenszel(cells(n))
     assert (one.estimate, one.se) == pytest.approx((two.estimate, two.se), rel=1e-9, abs=1e-12)
 
 
 def test_two_treatments_by_nch_are_the_pairwise_exact_conditional_model():
     n = network([row for row in TRIANGLE if row[0] in "12"])
-    one, two = relative_effects(fit(n, engine="nch"), "A").iloc[0], mixed_model(n, "CM.EL", effects="common")
+    one, two = relative_effects(fit(n, engine="nch"), "A").iloc[0], mixed_model(cells(n), "CM.EL", effects="common")
     assert (one.estimate, one.se) == pytest.approx((two.estimate, two.se), rel=1e-4)
 
 

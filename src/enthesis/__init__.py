@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from enthesis.assess.components import combination_effects, component_effects
     from enthesis.errors import DataError, EnthesisError
     from enthesis.estimands import (
         absolute_effects,
@@ -24,19 +25,25 @@ if TYPE_CHECKING:
     )
     from enthesis.evidence import Store, bundled_evidence, load_tables
     from enthesis.inference.fit import Fit, fit
+    from enthesis.inference.glmm import mixed_model
+    from enthesis.inference.metareg import meta_regression
+    from enthesis.inference.metareg_tests import cluster_robust, permutation_test
+    from enthesis.inference.stratified import mantel_haenszel, peto
     from enthesis.living.review import run_review
-    from enthesis.models.effects import PerTreatment
+    from enthesis.models.effects import Components, PerTreatment
     from enthesis.models.heterogeneity import Common, Exchangeable
     from enthesis.models.model import Model
     from enthesis.models.priors import HalfCauchy, HalfNormal, LogNormal, Normal, Uniform, parse_prior
     from enthesis.network.build import build
-    from enthesis.network.measures import HR, IRR, MD, OR, RD, RR, SMD
+    from enthesis.network.comparison import cells, study_effects
+    from enthesis.network.measures import HR, IRR, MD, OR, RD, RR, SMD, ContinuityCorrection
     from enthesis.network.network import Network
     from enthesis.network.question import Question
     from enthesis.network.tables import from_table
 
 #: the module that each public name lives in
 _HOME = {
+    "enthesis.assess.components": ("combination_effects", "component_effects"),
     "enthesis.errors": ("DataError", "EnthesisError"),
     "enthesis.estimands": (
         "absolute_effects",
@@ -49,13 +56,18 @@ _HOME = {
     ),
     "enthesis.evidence": ("Store", "bundled_evidence", "load_tables"),
     "enthesis.inference.fit": ("Fit", "fit"),
+    "enthesis.inference.glmm": ("mixed_model",),
+    "enthesis.inference.metareg": ("meta_regression",),
+    "enthesis.inference.metareg_tests": ("cluster_robust", "permutation_test"),
+    "enthesis.inference.stratified": ("mantel_haenszel", "peto"),
     "enthesis.living.review": ("run_review",),
-    "enthesis.models.effects": ("PerTreatment",),
+    "enthesis.models.effects": ("Components", "PerTreatment"),
     "enthesis.models.heterogeneity": ("Common", "Exchangeable"),
     "enthesis.models.model": ("Model",),
     "enthesis.models.priors": ("HalfCauchy", "HalfNormal", "LogNormal", "Normal", "Uniform", "parse_prior"),
     "enthesis.network.build": ("build",),
-    "enthesis.network.measures": ("HR", "IRR", "MD", "OR", "RD", "RR", "SMD"),
+    "enthesis.network.comparison": ("cells", "study_effects"),
+    "enthesis.network.measures": ("ContinuityCorrection", "HR", "IRR", "MD", "OR", "RD", "RR", "SMD"),
     "enthesis.network.network": ("Network",),
     "enthesis.network.question": ("Question",),
     "enthesis.network.tables": ("from_table",),
@@ -71,6 +83,8 @@ __all__ = [
     "RR",
     "SMD",
     "Common",
+    "Components",
+    "ContinuityCorrection",
     "DataError",
     "EnthesisError",
     "Exchangeable",
@@ -88,17 +102,27 @@ __all__ = [
     "absolute_effects",
     "build",
     "bundled_evidence",
+    "cells",
+    "cluster_robust",
+    "combination_effects",
+    "component_effects",
     "fit",
     "fit_json",
     "from_table",
     "league",
     "load_tables",
+    "mantel_haenszel",
+    "meta_regression",
+    "mixed_model",
     "parse_prior",
+    "permutation_test",
+    "peto",
     "predictive_effects",
     "probability",
     "ranks",
     "relative_effects",
     "run_review",
+    "study_effects",
 ]
 
 

@@ -13,7 +13,7 @@ from enthesis.inference.glmm import mixed_model
 from enthesis.inference.metareg import meta_regression
 from enthesis.inference.metareg_tests import cluster_robust
 from enthesis.inference.stratified import mantel_haenszel, peto
-from enthesis.network.comparison import study_effects
+from enthesis.network.comparison import cells, study_effects
 from enthesis.network.measures import ContinuityCorrection
 from published import bcg, normand, table, two_arms
 
@@ -120,12 +120,12 @@ def test_bcg_cluster_robust(effects):
     ],
 )
 def test_bcg_mantel_haenszel(measure, estimate, se, Q):
-    result = mantel_haenszel(bcg(measure))
+    result = mantel_haenszel(cells(bcg(measure)))
     assert (result.estimate, result.se, result.Q) == pytest.approx((estimate, se, Q), rel=EXACT)
 
 
 def test_bcg_peto():
-    result = peto(bcg("OR"))
+    result = peto(cells(bcg("OR")))
     assert (result.estimate, result.se, result.Q) == pytest.approx(
         (-0.474446310940636, 0.0406590807446483, 167.730167511489), rel=EXACT
     )
@@ -139,12 +139,12 @@ def test_bcg_peto():
     ],
 )
 def test_bcg_mixed_models(kind, points, estimate, se, tau2):
-    result = mixed_model(bcg("OR"), kind, points=points)
+    result = mixed_model(cells(bcg("OR")), kind, points=points)
     assert (result.estimate, result.se, result.tau**2) == pytest.approx((estimate, se, tau2), rel=ITERATIVE)
 
 
 def test_bcg_mixed_model_with_random_baselines_by_laplace_as_lme4_does():
-    result = mixed_model(bcg("OR"), "UM.RS", points=1)
+    result = mixed_model(cells(bcg("OR")), "UM.RS", points=1)
     assert (result.estimate, result.tau**2, result.sigma**2) == pytest.approx(
         (-0.761584037779691, 0.319835500625488, 1.86161816488596), rel=5e-4
     )

@@ -15,23 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from enthesis.errors import EnthesisError, ModelError, UsageError, unknown_name
+from enthesis.errors import DataError, EnthesisError, ModelError, UsageError, unknown_name
 from enthesis.hashing import content_hash
 from enthesis.inference import exact, gls, laplace
 from enthesis.inference import tau as between
 from enthesis.inference.intervals import CI, Prediction, interval_rule, prediction_df
-from enthesis.inference.rare import RARE_ENGINES, rare_fit
+from enthesis.inference.rare import RARE_ENGINES, Arms, rare_solution, uninformative
 from enthesis.inference.result import Posterior, Status
 from enthesis.models.compile import compile_target
 from enthesis.models.consistency import Consistent
-from enthesis.models.effects import PerTreatment
+from enthesis.models.effects import Components, PerTreatment
 from enthesis.models.heterogeneity import Common
 from enthesis.models.likelihoods import EXACT
 from enthesis.models.model import Model
-from enthesis.models.target import contrast_target
-from enthesis.network.blocks import Contrasts
+from enthesis.models.target import contrast_target, require_connected
+from enthesis.network.blocks import ArmCounts, Contrasts
+from enthesis.network.geometry import components
+from enthesis.network.ledger import Entry
 from enthesis.network.network import Network
-from enthesis.network.subset import comparable
+from enthesis.network.subset import comparable, keeping
 
 Array = NDArray[np.float64]
 Engine = Literal["auto", "gls", "laplace", "mh", "nch", "nch-approximate", "plr"]
@@ -238,7 +240,8 @@ def _fit_gls(
 ) -> Fit:
     _require_plain(model, "gls")
     network = comparable(network)
-    target = contrast_target(network)
+    additive = isinstance(model.effects, Components)
+    target = contrast_target(network, model.effects.basis(network) if additive else None)
     common = gls.solve(target)
     random = not isinstance(model.heterogeneity, Common)
     tau2 = between.tau2_estimate(target, method) if random else 0.0
@@ -257,7 +260,7 @@ def _fit_gls(
         heterogeneity=_heterogeneity(common), status=Status(ok=True, message=message),
         diagnostics={"tau_method": settings["tau"], "tau_interval": settings["tau_interval"], "ci_method": ci,
                      "ci_df": rule.df, "knapp_hartung_factor": rule.factor, "prediction_method": settings["prediction"],
-                     "prediction_df": new},
+                     "prediction_df": new, **(_additivity(network, common) if additive else {})},
         settings=settings, df=rule.df, prediction_df=new,
     )  # fmt: skip
 
@@ -268,7 +271,8 @@ def _fit_rare(network: Network, model: Model, engine: str, ci: CI) -> Fit:
         raise ModelError(f"the engine {engine!r} has common effects only. Use a model with heterogeneity=Common().")
     if ci != "normal":
         raise ModelError(f"the engine {engine!r} gives normal intervals only, not {ci!r}.")
-    network, result = rare_fit(network, engine)
+    network, arms = _rare_arms(network, engine)
+    result = rare_solution(arms, engine)
     message = "Common effects without a continuity correction."
     if not result.converged:
         message = (
@@ -288,6 +292,43 @@ def _fit_rare(network: Network, model: Model, engine: str, ci: CI) -> Fit:
     )  # fmt: skip
 
 
+def _rare_arms(network: Network, engine: str) -> tuple[Network, Arms]:
+    """The network without the arms that carry no information for the engine (the ledger says so), and its arms."""
+    if network.measure.name != "OR" or not all(isinstance(b, ArmCounts) for b in network.blocks):
+        raise ModelError(
+            f"the engine {engine!r} estimates odds ratios from events and patients of every arm. "
+            "Use measure='OR' and a table of counts, or the engine gls."
+        )
+    arms = _arms(network)
+    out = uninformative(arms, engine)
+    if out.all():
+        raise DataError("no study has events in some patients and not in others", fix="Use a risk difference.")
+    if out.any():
+        where = "over all studies of its design" if engine == "mh" else "of all studies of the treatment"
+        reason = f"No events (or only events) in the study, or in this arm {where}: no bounded odds ratio."
+        entries = tuple(
+            Entry(action="excluded", rule="no information", study=network.studies[arms.study[i]],
+                  arm=network.treatment_names[arms.treatment[i]], reason=reason)
+            for i in np.flatnonzero(out)
+        )  # fmt: skip
+        network = keeping(network, [~out], entries)
+        arms = _arms(network)
+    require_connected(network)
+    return network, arms
+
+
+def _arms(network: Network) -> Arms:
+    b = network.blocks[0]
+    key = b.study * network.n_treatments + b.treatment
+    if len(network.blocks) > 1 or len(np.unique(key)) < len(key):
+        raise ModelError(
+            "engines of rare events need one block of counts with one arm per treatment in each study. Build the "
+            "network from one table, and add up arms of one treatment."
+        )
+    return Arms(study=b.study, treatment=b.treatment, r=b.r, n=b.n, size=network.n_treatments,
+                reference=network.index(network.reference))  # fmt: skip
+
+
 def _require_plain(model: Model, engine: str) -> None:
     """Raise ModelError for parts that only Bayesian engines know."""
     if not isinstance(model.consistency, Consistent) or model.regression is not None:
@@ -295,8 +336,18 @@ def _require_plain(model: Model, engine: str) -> None:
             f"the engine {engine!r} fits consistent effects without covariates. Use engine='laplace' for this model; "
             "enthesis.assess has the frequentist tests of consistency, meta_regression pairwise regression."
         )
-    if not isinstance(model.effects, PerTreatment):
+    known = (PerTreatment, Components) if engine == "gls" else (PerTreatment,)
+    if not isinstance(model.effects, known):
         raise ModelError(f"the engine {engine!r} has one effect per treatment. Use engine='laplace' for this model.")
+
+
+def _additivity(network: Network, additive: gls.GLS) -> dict[str, float]:
+    """Q of the additive model minus Q of one effect per treatment; NaN for a network in parts (Rücker 2020)."""
+    if len(components(network)) > 1:
+        return {"additivity_Q": np.nan, "additivity_df": np.nan, "additivity_p": np.nan}
+    free = gls.solve(contrast_target(network))
+    Q, df = max(0.0, additive.Q - free.Q), additive.df - free.df
+    return {"additivity_Q": Q, "additivity_df": df, "additivity_p": float(chi2.sf(Q, df)) if df else np.nan}
 
 
 def _fit_bayesian(network: Network, model: Model, seed: int, draws: int) -> Fit:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,9 @@ from scipy.special import gammaln
 from enthesis.errors import DataError, ModelError, UsageError, unknown_name
 from enthesis.inference.intervals import critical
 from enthesis.inference.result import Status
-from enthesis.network.comparison import Cells, cells
-from enthesis.network.network import Network
+
+if TYPE_CHECKING:
+    from enthesis.network.comparison import Cells
 
 Array = NDArray[np.float64]
 Kind = Literal["UM.FS", "UM.RS", "CM.EL", "CM.AL"]
@@ -76,11 +77,9 @@ class MixedModel:
 
 
 def mixed_model(
-    network: Network,
+    table: Cells,
     kind: Kind = "UM.FS",
     *,
-    treatment: str | None = None,
-    comparator: str | None = None,
     effects: Literal["random", "common"] = "random",
     points: int = 7,
 ) -> MixedModel:
@@ -88,11 +87,9 @@ def mixed_model(
 
     Parameters
     ----------
-    network : Network
-        Of counts with the measure OR, or of rates with the measure IRR.
+    table : Cells
+        As `cells(network)` gives them: patients with the measure OR, or times at risk with the measure IRR.
     kind : {"UM.FS", "UM.RS", "CM.EL", "CM.AL"}
-    treatment, comparator : str, optional
-        The comparison; in a network of two treatments the one against the reference.
     effects : {"random", "common"}
     points : int
         Quadrature points per dimension, 1 to 50.
@@ -114,8 +111,8 @@ def mixed_model(
     >>> network = en.from_table([
     ...     {"study": s, "treatment": t, "events": r, "n": 50}
     ...     for s, t, r in [("A", "placebo", 8), ("A", "drug", 4), ("B", "placebo", 6), ("B", "drug", 0)]])
-    >>> round(mixed_model(network, "CM.EL", effects="common").estimate, 2)
-    -1.43
+    >>> round(mixed_model(en.cells(network), "CM.EL", effects="common").estimate, 2)
+    -1.36
     """
     if kind not in KINDS:
         raise unknown_name("mixed model", kind, KINDS)
@@ -123,10 +120,9 @@ def mixed_model(
         raise unknown_name("effects", effects, ("random", "common"))
     if not 1 <= points <= 50:
         raise UsageError(f"quadrature points must be between 1 and 50, not {points}.")
-    table = cells(network, treatment, comparator)
-    if network.measure.name != ("IRR" if table.rates else "OR"):
+    if table.measure.name != ("IRR" if table.rates else "OR"):
         raise ModelError(f"a mixed model of {'rates gives IRR' if table.rates else 'counts gives OR'}, not "
-                         f"{network.measure.name}.")  # fmt: skip
+                         f"{table.measure.name}.")  # fmt: skip
     total = table.r1 + table.r2
     silent = total == 0 if table.rates else (total == 0) | (total == table.n1 + table.n2)
     if kind != "UM.RS":

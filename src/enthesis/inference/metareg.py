@@ -211,7 +211,7 @@ def meta_regression(
     --------
     >>> result = meta_regression([-0.9, -1.6, -0.2, 0.1], [0.3, 0.2, 0.1, 0.1], tau="DL")
     >>> result.coefficients().round(3).to_dict("records")[0]["estimate"]
-    -0.546
+    -0.585
     """
     if effects not in ("random", "common"):
         raise unknown_name("effects", effects, ("random", "common"))

@@ -22,13 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from enthesis.errors import DataError, ModelError
-from enthesis.models.target import require_connected
-from enthesis.network.blocks import ArmCounts
-from enthesis.network.ledger import Entry
-from enthesis.network.network import Network
-from enthesis.network.subset import keeping
-
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -81,68 +74,22 @@ class RareFit:
 RARE_ENGINES: tuple[str, ...] = ("mh", "nch", "nch-approximate", "plr")
 
 
-def rare_fit(network: Network, engine: str) -> tuple[Network, RareFit]:
-    """The fit of a rare-event engine, and the network it used.
+def rare_solution(arms: Arms, engine: str) -> RareFit:
+    """The solution of a rare-event engine.
 
     Parameters
     ----------
-    network : Network
-        Of counts, with the measure OR.
+    arms : Arms
+        Connected, and without uninformative arms.
     engine : {"mh", "nch", "nch-approximate", "plr"}
 
     Returns
     -------
-    network : Network
-        Without the arms that carry no information; its ledger says so.
-    result : RareFit
-
-    Raises
-    ------
-    ModelError
-        When the network is not of counts with the measure OR.
-    DataError
-        When nothing is left to compare, or the reference is not among what is left.
-    NotConnected
-        When what is left falls into parts.
+    RareFit
     """
-    if network.measure.name != "OR" or not all(isinstance(b, ArmCounts) for b in network.blocks):
-        raise ModelError(
-            f"the engine {engine!r} estimates odds ratios from events and patients of every arm. "
-            "Use measure='OR' and a table of counts, or the engine gls."
-        )
-    arms = _arms(network)
-    out = uninformative(arms, engine)
-    if out.all():
-        raise DataError("no study has events in some patients and not in others", fix="Use a risk difference.")
-    if out.any():
-        entries = tuple(
-            Entry(action="excluded", rule="no information", study=network.studies[arms.study[i]],
-                  arm=network.treatment_names[arms.treatment[i]], reason=_WHY[engine])
-            for i in np.flatnonzero(out)
-        )  # fmt: skip
-        network = keeping(network, [~out], entries)
-        arms = _arms(network)
-    require_connected(network)
     solve = {"mh": mantel_haenszel, "plr": penalised_logistic, "nch": noncentral_hypergeometric,
              "nch-approximate": conditional_multinomial}  # fmt: skip
-    return network, solve[engine](arms)
-
-
-_NO_EVENTS = "No events (or only events) in the study, or in all studies of the treatment: no bounded odds ratio."
-_WHY = {
-    "mh": "No events (or only events) in the study, or in this arm over all studies of its design: no odds ratio "
-    "without a correction.",
-    "nch": _NO_EVENTS,
-    "nch-approximate": _NO_EVENTS,
-}
-
-
-def _arms(network: Network) -> Arms:
-    if len(network.blocks) > 1:
-        raise ModelError("rare-event engines need all counts in one block; build the network from one table.")
-    b = network.blocks[0]
-    return Arms(study=b.study, treatment=b.treatment, r=b.r, n=b.n, size=network.n_treatments,
-                reference=network.index(network.reference))  # fmt: skip
+    return solve[engine](arms)
 
 
 def uninformative(arms: Arms, engine: str) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ Studies without events (or with events in everyone) carry no information on a ra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,10 @@ from scipy import stats
 
 from enthesis.errors import DataError, ModelError
 from enthesis.inference.intervals import critical
-from enthesis.network.comparison import Cells, cells
-from enthesis.network.measures import MEASURES, Measure
-from enthesis.network.network import Network
+
+if TYPE_CHECKING:
+    from enthesis.network.comparison import Cells
+    from enthesis.network.measures import Measure
 
 Array = NDArray[np.float64]
 
@@ -71,14 +73,13 @@ class Pooled:
         return f"{self.method} {self.measure.name} of {self.treatment} versus {self.comparator}: {ends} (95 % CI)"
 
 
-def mantel_haenszel(network: Network, treatment: str | None = None, comparator: str | None = None) -> Pooled:
-    """Mantel-Haenszel pooling on the network's measure: OR, RR or RD of counts, IRR or IRD of rates.
+def mantel_haenszel(table: Cells) -> Pooled:
+    """Mantel-Haenszel pooling on the measure of the cells: OR, RR or RD of counts, IRR or IRD of rates.
 
     Parameters
     ----------
-    network : Network
-    treatment, comparator : str, optional
-        The comparison; in a network of two treatments the one against the reference.
+    table : Cells
+        As `cells(network)` gives them.
 
     Returns
     -------
@@ -97,32 +98,30 @@ def mantel_haenszel(network: Network, treatment: str | None = None, comparator: 
     >>> network = en.from_table([
     ...     {"study": s, "treatment": t, "events": r, "n": 50}
     ...     for s, t, r in [("A", "placebo", 8), ("A", "drug", 4), ("B", "placebo", 6), ("B", "drug", 0)]])
-    >>> round(mantel_haenszel(network).estimate, 3)
-    -1.428
+    >>> round(mantel_haenszel(en.cells(network)).estimate, 3)
+    -1.38
     """
-    name = network.measure.name
+    name = table.measure.name
     if name not in _POOL:
-        raise ModelError(f"Mantel-Haenszel pooling gives {', '.join(_POOL)}, not {name} ({network.measure.label}).")
-    table = cells(network, treatment, comparator)
+        raise ModelError(f"Mantel-Haenszel pooling gives {', '.join(_POOL)}, not {name} ({table.measure.label}).")
     if table.rates != (name in ("IRR", "IRD")):
         raise ModelError(f"{name} cannot be pooled from {'times at risk' if table.rates else 'numbers of patients'}.")
     estimate, variance = _POOL[name](table)
     if not np.isfinite(estimate) or not variance > 0:
         raise DataError(
             f"{table.treatment!r} or {table.comparator!r} has no events (or only events) over all studies, so no "
-            f"{network.measure.label} follows", fix="Use a risk difference, or a comparison with events in both arms.",
+            f"{table.measure.label} follows", fix="Use a risk difference, or a comparison with events in both arms.",
         )  # fmt: skip
-    return _pooled("Mantel-Haenszel", network.measure, table, estimate, float(np.sqrt(variance)))
+    return _pooled("Mantel-Haenszel", table, estimate, float(np.sqrt(variance)))
 
 
-def peto(network: Network, treatment: str | None = None, comparator: str | None = None) -> Pooled:
+def peto(table: Cells) -> Pooled:
     """Peto's one-step odds ratio, for rare events, balanced arms and effects that are not large.
 
     Parameters
     ----------
-    network : Network
-        Of counts, with the measure OR.
-    treatment, comparator : str, optional
+    table : Cells
+        Of patients, with the measure OR.
 
     Returns
     -------
@@ -134,10 +133,18 @@ def peto(network: Network, treatment: str | None = None, comparator: str | None 
         When the measure is not OR or there are no counts.
     DataError
         When no study has events.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> network = en.from_table([
+    ...     {"study": s, "treatment": t, "events": r, "n": 50}
+    ...     for s, t, r in [("A", "placebo", 8), ("A", "drug", 4), ("B", "placebo", 6), ("B", "drug", 0)]])
+    >>> round(peto(en.cells(network)).estimate, 3)
+    -1.222
     """
-    if network.measure.name != "OR":
-        raise ModelError(f"Peto's method gives an odds ratio, not {network.measure.name}; use measure='OR'.")
-    table = cells(network, treatment, comparator)
+    if table.measure.name != "OR":
+        raise ModelError(f"Peto's method gives an odds ratio, not {table.measure.name}; use measure='OR'.")
     observed, variance = hypergeometric(table)
     informative = variance > 0
     if not informative.any():
@@ -146,7 +153,7 @@ def peto(network: Network, treatment: str | None = None, comparator: str | None 
     total = float(variance.sum())
     estimate = float(observed.sum()) / total
     Q = float(np.sum(variance * (observed / variance - estimate) ** 2))
-    return _summary("Peto", network.measure, table, estimate, total**-0.5, Q, len(variance))
+    return _summary("Peto", table, estimate, total**-0.5, Q, len(variance))
 
 
 def hypergeometric(table: Cells) -> tuple[Array, Array]:
@@ -201,10 +208,10 @@ def _rate_difference(t: Cells) -> tuple[float, float]:
 _POOL = {"OR": _odds_ratio, "RR": _risk_ratio, "RD": _risk_difference, "IRR": _rate_ratio, "IRD": _rate_difference}
 
 
-def _pooled(method: str, measure: Measure, table: Cells, estimate: float, se: float) -> Pooled:
+def _pooled(method: str, table: Cells, estimate: float, se: float) -> Pooled:
     """Q from the studies' own effects, with 1/2 added to the cells of a study with a zero cell."""
     kept = table
-    if measure.drops_double_zero:
+    if table.measure.drops_double_zero:
         silent = table.r1 + table.r2 == 0
         if not table.rates:
             silent |= table.r1 + table.r2 == table.n1 + table.n2
@@ -213,14 +220,14 @@ def _pooled(method: str, measure: Measure, table: Cells, estimate: float, se: fl
     size = "E" if kept.rates else "n"
     if not kept.rates:
         zero |= (kept.r1 == kept.n1) | (kept.r2 == kept.n2)
-    y, v = MEASURES[measure.name].pair({"r": kept.r1, size: kept.n1}, {"r": kept.r2, size: kept.n2}, 0.5 * zero)
-    return _summary(method, measure, table, estimate, se, float(np.sum((y - estimate) ** 2 / v)), len(y))
+    y, v = table.measure.pair({"r": kept.r1, size: kept.n1}, {"r": kept.r2, size: kept.n2}, 0.5 * zero)
+    return _summary(method, table, estimate, se, float(np.sum((y - estimate) ** 2 / v)), len(y))
 
 
-def _summary(method: str, measure: Measure, table: Cells, estimate: float, se: float, Q: float, k: int) -> Pooled:
+def _summary(method: str, table: Cells, estimate: float, se: float, Q: float, k: int) -> Pooled:
     half = critical(float("inf")) * se
     return Pooled(
-        method=method, measure=measure, treatment=table.treatment, comparator=table.comparator, estimate=estimate,
+        method=method, measure=table.measure, treatment=table.treatment, comparator=table.comparator, estimate=estimate,
         se=se, lower=estimate - half, upper=estimate + half, pvalue=float(2 * stats.norm.sf(abs(estimate / se))), Q=Q,
         Q_df=k - 1, Q_p=float(stats.chi2.sf(Q, k - 1)) if k > 1 else 1.0, k=k,
     )  # fmt: skip

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from enthesis.errors import ModelError
 from enthesis.models.additions import Addition, additions, cutpoints
 from enthesis.models.consistency import NodeSplit, UnrelatedMeanEffects
-from enthesis.models.effects import Layout
+from enthesis.models.effects import Layout, require_estimable
 from enthesis.models.heterogeneity import Exchangeable
 from enthesis.models.likelihoods import EXACT, Gaussian, Likelihood
 from enthesis.models.model import Model
 from enthesis.models.priors import Normal
-from enthesis.models.target import ArmPart, GaussianPart, Hyper, Penalty, Target, require_connected
+from enthesis.models.target import ArmPart, GaussianPart, Hyper, Penalty, Target
 from enthesis.network.blocks import ArmBlock, Contrasts, by_size, taken
 from enthesis.network.network import Network
 from enthesis.network.pairwise import Group, pairwise
@@ -47,7 +47,7 @@ def compile_target(model: Model, network: Network) -> Target:
     ModelError
         When the model's parts do not fit the network.
     """
-    require_connected(network)
+    require_estimable(model.effects, network)
     parts, words = _parts(model, network)
     layout = model.effects.layout(network)
     if isinstance(model.consistency, UnrelatedMeanEffects):

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.errors import ModelError
+from enthesis.errors import ModelError, NotConnected, unknown_name
 from enthesis.models.priors import HalfNormal, Normal, Prior
-from enthesis.models.target import Hyper, Penalty
+from enthesis.models.target import Hyper, Penalty, require_connected
+from enthesis.network.geometry import study_arms
 
 if TYPE_CHECKING:
     from enthesis.network.network import Network
@@ -146,4 +147,118 @@ class ClassEffects:
         )
 
 
-Effects = PerTreatment | ClassEffects
+@dataclass(frozen=True, kw_only=True)
+class Components:
+    """Additive components: a combination's effect is the sum of its parts', d[t] = Σ theta[c] over the parts c of t.
+
+    Parts come from `Treatment.components`, else from the name: "CBT + SSRI". A network in parts that share no study can
+    be estimated when they share components (Welton NJ, Caldwell DM, Adamopoulos E, Vedhara K, Am J Epidemiol
+    2009;169:1158; Rücker G, Petropoulou M, Schwarzer G, Biom J 2020;62:808).
+
+    Parameters
+    ----------
+    separator : str
+        Between the parts of a name.
+    inactive : str or None
+        A part without effect, such as placebo; None when every part may have one.
+    prior : Normal
+        Prior of each theta, on the measure's scale.
+
+    Examples
+    --------
+    >>> Components().parts("CBT + SSRI + Placebo")
+    ('CBT', 'SSRI', 'Placebo')
+    """
+
+    separator: str = "+"
+    inactive: str | None = None
+    prior: Normal = field(default=Normal(0, 100))
+
+    def __post_init__(self) -> None:
+        if not self.separator.strip():
+            raise ModelError("the separator of components must not be empty. Use '+', say.")
+
+    def parts(self, name: str) -> tuple[str, ...]:
+        """The components in a treatment's name, each once, in the order written."""
+        found = (" ".join(part.split()) for part in name.split(self.separator.strip()))
+        return tuple(dict.fromkeys(part for part in found if part))
+
+    def names(self, network: Network) -> tuple[str, ...]:
+        """The active components of a network, by name."""
+        found = {part for t in network.treatments for part in t.components or self.parts(t.name)}
+        if self.inactive is not None:
+            silent = {part for part in found if part.casefold() == self.inactive.casefold()}
+            if not silent:
+                raise unknown_name("component", self.inactive, found)
+            found -= silent
+        return tuple(sorted(found, key=str.casefold))
+
+    def incidence(self, network: Network) -> NDArray[np.float64]:
+        """1 where a treatment holds a component, shape (treatments, components)."""
+        at = {name: j for j, name in enumerate(self.names(network))}
+        C = np.zeros((network.n_treatments, len(at)))
+        for i, t in enumerate(network.treatments):
+            for part in t.components or self.parts(t.name):
+                if part in at:
+                    C[i, at[part]] = 1.0
+        return C
+
+    def design(self, network: Network) -> NDArray[np.float64]:
+        """D, shape (treatments, components): components of each treatment minus those of the reference."""
+        C = self.incidence(network)
+        return C - C[network.index(network.reference)]
+
+    def layout(self, network: Network) -> Layout:
+        """Parameters, their prior and the map to effects."""
+        names = tuple(f"component[{name}]" for name in self.names(network))
+        return Layout(
+            D=self.design(network),
+            names=names,
+            prior_mean=np.full(len(names), float(self.prior.mean)),
+            prior_sd=np.full(len(names), float(self.prior.sd)),
+        )
+
+    def basis(self, network: Network) -> NDArray[np.float64]:
+        """What the studies can tell of D theta: B of full column rank with d = B gamma.
+
+        Parameters
+        ----------
+        network : Network
+
+        Returns
+        -------
+        float array, shape (treatments, free parameters)
+
+        Raises
+        ------
+        NotConnected
+            When the effect of some treatment does not follow from the studies, even with additive components.
+        """
+        D = self.design(network)
+        arms = study_arms(network)
+        starts = np.flatnonzero(np.r_[True, np.diff(arms[:, 0]) != 0])
+        first = np.repeat(arms[starts, 1], np.diff(np.r_[starts, len(arms)]))
+        contrasts = np.unique(D[arms[:, 1]] - D[first], axis=0)
+        _, size, rows = np.linalg.svd(contrasts, full_matrices=False)
+        rows = rows[size > 1e-9 * max(size.max(initial=0.0), 1.0)]
+        lost = np.abs(D - D @ rows.T @ rows).max(axis=1, initial=0.0) > 1e-8
+        if lost.any():
+            names = [network.treatment_names[i] for i in np.flatnonzero(lost)]
+            shown = ", ".join(names[:6]) + (f", … ({len(names)} in all)" if len(names) > 6 else "")
+            raise NotConnected(
+                f"additive components do not make these effects against {network.reference!r} estimable: {shown}. No "
+                "chain of studies or shared components links them. Add a study that does, declare an inactive "
+                "component, or analyse one part of the network at a time; see how-to/disconnected."
+            )
+        return D @ rows.T
+
+
+Effects = PerTreatment | ClassEffects | Components
+
+
+def require_estimable(effects: Effects, network: Network) -> None:
+    """Raise NotConnected unless the studies tell every treatment's effect against the reference."""
+    if isinstance(effects, Components):
+        effects.basis(network)
+    else:
+        require_connected(network)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enthesis.hashing import content_hash
 from enthesis.models.baseline import Baseline, Independent
 from enthesis.models.consistency import Consistency, Consistent, DesignByTreatment, NodeSplit, UnrelatedMeanEffects
-from enthesis.models.effects import ClassEffects, Effects, PerTreatment
+from enthesis.models.effects import ClassEffects, Components, Effects, PerTreatment
 from enthesis.models.heterogeneity import Exchangeable, Heterogeneity
 from enthesis.models.priors import Normal, Prior
 from enthesis.models.regression import AnyRegression, Regression
@@ -19,7 +19,7 @@ class Model:
 
     Parameters
     ----------
-    effects : PerTreatment, ClassEffects
+    effects : PerTreatment, ClassEffects or Components
         What the relative effects are made of.
     heterogeneity : Common or Exchangeable
         Whether study effects vary around them. The default is random effects.
@@ -60,6 +60,8 @@ class Model:
         text = f"{start}; d ~ {self.effects.prior}"
         if isinstance(self.effects, ClassEffects):
             text = f"{start}; treatments exchangeable within class, class_sd ~ {self.effects.sd}"
+        if isinstance(self.effects, Components):
+            text = f"{start}; additive components, each ~ {self.effects.prior}"
         if not isinstance(self.consistency, Consistent):
             text += f"; {_words(self.consistency)}"
         if self.regression is not None:

@@ -251,11 +251,27 @@ class ContrastTarget:
         return sum(len(g.study) * (g.k - 1) for g in self.groups)
 
 
-def contrast_target(network: Network) -> ContrastTarget:
-    """The target of generalised least squares. Raises NotConnected when the network falls apart."""
-    require_connected(network)
+def contrast_target(network: Network, basis: Array | None = None) -> ContrastTarget:
+    """The target of generalised least squares.
+
+    Parameters
+    ----------
+    network : Network
+    basis : float array, shape (treatments, free parameters), optional
+        What effects are made of; by default one parameter per treatment, and then NotConnected is raised when the
+        network falls apart.
+
+    Returns
+    -------
+    ContrastTarget
+    """
+    if basis is None:
+        require_connected(network)
     return ContrastTarget(
-        groups=network.pairs.groups, size=network.n_treatments, reference=network.index(network.reference)
+        groups=network.pairs.groups,
+        size=network.n_treatments,
+        reference=network.index(network.reference),
+        basis=basis,
     )
 
 

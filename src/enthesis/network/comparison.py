@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enthesis.errors import DataError, ModelError, UsageError
-from enthesis.network.blocks import ArmBlock, ArmCounts, ArmRates
+from enthesis.network.blocks import ArmCounts, ArmRates, Block, Contrasts
+from enthesis.network.measures import Measure
 from enthesis.network.network import Network
 
 if TYPE_CHECKING:
@@ -34,10 +35,13 @@ class Cells:
     n1, n2 : float arrays, shape (studies,)
         Patients, or time at risk where `rates`.
     rates : bool
+    measure : Measure
+        The network's.
     """
 
     treatment: str
     comparator: str
+    measure: Measure
     study: tuple[str, ...]
     r1: Array
     n1: Array
@@ -48,8 +52,9 @@ class Cells:
     def taken(self, keep: NDArray) -> Cells:
         """The studies at the given positions."""
         return Cells(
-            treatment=self.treatment, comparator=self.comparator, study=tuple(np.array(self.study)[keep].tolist()),
-            r1=self.r1[keep], n1=self.n1[keep], r2=self.r2[keep], n2=self.n2[keep], rates=self.rates,
+            treatment=self.treatment, comparator=self.comparator, measure=self.measure, rates=self.rates,
+            study=tuple(np.array(self.study)[keep].tolist()),
+            r1=self.r1[keep], n1=self.n1[keep], r2=self.r2[keep], n2=self.n2[keep],
         )  # fmt: skip
 
 
@@ -102,6 +107,16 @@ def cells(network: Network, treatment: str | None = None, comparator: str | None
         When a study of the comparison has no counts, or some have patients and some time at risk.
     DataError
         When no study compares the two.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> network = en.from_table([
+    ...     {"study": "A", "treatment": "placebo", "events": 4, "n": 50},
+    ...     {"study": "A", "treatment": "drug", "events": 9, "n": 52},
+    ... ])
+    >>> cells(network).r1.tolist(), cells(network).n2.tolist()
+    ([9.0], [50.0])
     """
     at, against = compared(network, treatment, comparator)
     names = network.treatment_names
@@ -118,24 +133,28 @@ def cells(network: Network, treatment: str | None = None, comparator: str | None
             )
         size = block.E if isinstance(block, ArmRates) else block.n
         kinds.add(isinstance(block, ArmRates))
-        rows += zip(block.study[first], block.r[first], size[first], block.r[second], size[second], strict=True)
+        for study in np.intersect1d(block.study[first], block.study[second]):
+            # two arms of one treatment (two schedules, say) count as one group
+            one, two = first[block.study[first] == study], second[block.study[second] == study]
+            rows.append((study, block.r[one].sum(), size[one].sum(), block.r[two].sum(), size[two].sum()))
     if not rows:
         raise DataError(f"no study compares {names[at]!r} with {names[against]!r}", fix="Choose another comparison.")
     if len(kinds) > 1:
         raise ModelError("some studies give patients and some time at risk; this method needs one of the two.")
     table = np.array(sorted(rows))
     return Cells(
-        treatment=names[at], comparator=names[against], study=tuple(network.studies[int(i)] for i in table[:, 0]),
-        r1=table[:, 1], n1=table[:, 2], r2=table[:, 3], n2=table[:, 4], rates=kinds.pop(),
+        treatment=names[at], comparator=names[against], measure=network.measure, rates=kinds.pop(),
+        study=tuple(network.studies[int(i)] for i in table[:, 0]),
+        r1=table[:, 1], n1=table[:, 2], r2=table[:, 3], n2=table[:, 4],
     )  # fmt: skip
 
 
-def _arms(block: ArmBlock, at: int, against: int) -> tuple[NDArray, NDArray]:
-    """Rows of the two arms, for the studies that have both."""
-    if not hasattr(block, "comparator"):
+def _arms(block: Block, at: int, against: int) -> tuple[NDArray, NDArray]:
+    """Rows of the two treatments, for the studies that have both."""
+    if not isinstance(block, Contrasts):
         first, second = (np.flatnonzero(block.treatment == t) for t in (at, against))
-        _, i, j = np.intersect1d(block.study[first], block.study[second], return_indices=True)
-        return first[i], second[j]
+        shared = np.intersect1d(block.study[first], block.study[second])
+        return first[np.isin(block.study[first], shared)], second[np.isin(block.study[second], shared)]
     both = ((block.treatment == at) & (block.comparator == against)) | (
         (block.treatment == against) & (block.comparator == at)
     )
@@ -164,7 +183,7 @@ def study_effects(network: Network, treatment: str | None = None, comparator: st
     ...     {"study": "A", "treatment": "drug", "events": 9, "n": 52},
     ... ])
     >>> study_effects(network).round(3).to_dict("records")
-    [{'study': 'A', 'effect': 0.878, 'variance': 0.407}]
+    [{'study': 'A', 'effect': 0.878, 'variance': 0.406}]
     """
     import pandas as pd
 
@@ -173,6 +192,11 @@ def study_effects(network: Network, treatment: str | None = None, comparator: st
     for g in network.pairs.groups:
         has = [(g.arms == t) for t in (at, against)]
         for i in np.flatnonzero(has[0].any(1) & has[1].any(1)):
+            if has[0][i].sum() + has[1][i].sum() > 2:
+                raise ModelError(
+                    f"study {network.studies[int(g.study[i])]!r} has several arms of one of the two treatments, so it "
+                    "has no single effect. Add their numbers up in the table, or name the arms apart."
+                )
             a, b = (int(np.argmax(h[i])) for h in has)
             rows.append((int(g.study[i]), float(g.y[i, a, b]), float(g.v[i, a, b])))
     if not rows:
