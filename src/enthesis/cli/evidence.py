@@ -70,7 +70,10 @@ def load(
 
 @app.command()
 def summary(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Say what the store holds: rows by table, studies, treatments, outcomes, eligibility, snapshots."""
+    """Say what the store holds: rows by table, studies, treatments, outcomes, eligibility, snapshots.
+
+    Example: enthesis evidence summary --store my-review.sqlite
+    """
     evidence, where, snapshots = _evidence(store)
     found = _summary(evidence)
     told = {"store": where, "snapshot": evidence.snapshot.to_dict(), "snapshots": snapshots, **found}
@@ -131,7 +134,10 @@ def explain(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell everything behind a number: the row as printed, where it was read, who took it out, what it replaced."""
+    """Tell everything behind a number: the row as printed, where it was read, who took it out, what it replaced.
+
+    Example: enthesis evidence explain 'outcomes.csv:row 12'
+    """
     evidence, _, _ = _evidence(store)
     told = evidence.explain(result_id)
     if as_json:

@@ -113,6 +113,13 @@ def cluster_robust(fit: MetaRegression, cluster: Any) -> MetaRegression:
     ------
     DataError
         When there are no more clusters than coefficients.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> result = en.meta_regression([-0.9, -1.6, -0.2, 0.1], [0.3, 0.2, 0.1, 0.1], tau="DL")
+    >>> en.cluster_robust(result, ["A", "A", "B", "C"]).ci
+    'robust'
     """
     labels = np.unique(np.asarray(cluster).astype(str), return_inverse=True)[1]
     n = labels.max() + 1

@@ -192,7 +192,7 @@ class Ordered:
     >>> import numpy as np
     >>> arm = {"r": np.array([[6.0, 3.0]]), "n": np.array([10.0])}
     >>> round(float(Ordered().log_density(arm, np.zeros((1, 1)), np.array([[0.8]]))[0, 0]), 3)
-    -10.569
+    -11.161
     """
 
     link: Probit | Logit = field(default=Probit())

@@ -32,6 +32,7 @@ class Model:
 
     Examples
     --------
+    >>> from enthesis.models.heterogeneity import Common
     >>> Model().replace(heterogeneity=Common()).describe()
     'common effects; d ~ normal(0, 100)'
     """

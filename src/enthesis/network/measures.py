@@ -84,7 +84,7 @@ class Measure:
 
     Examples
     --------
-    >>> OR.scale, OR.back_transform(0.0)
+    >>> OR.scale, float(OR.back_transform(0.0))
     ('log', 1.0)
     """
 
