@@ -76,6 +76,14 @@ class Numbers:
             self._read[header] = self._parsed(header)
         return self._read[header]
 
+    def with_bounds(self, header: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The column as floats, NaN also where it gives a bound (`<0.001`), and where those are."""
+        cells = self.sheet.cells(header)
+        bounds = np.array([text.strip()[:1] in ("<", ">", "\u2264", "\u2265") for text in cells], dtype=bool)
+        bounds &= np.array([bool(text.strip()) for text in cells], dtype=bool)
+        kept = ["" if bound else text for text, bound in zip(cells, bounds, strict=True)]
+        return self._one_by_one(header, kept), bounds
+
     def _parsed(self, header: str) -> NDArray[np.float64]:
         cells = self.sheet.cells(header)
         if _ALL_NUMBERS.fullmatch("\n".join(cells)):  # the ordinary column, read at once

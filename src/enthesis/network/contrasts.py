@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from enthesis.network.blocks import Contrasts
 from enthesis.network.cells import Names, Numbers, refuse_empty_names, told_apart_by_year
@@ -20,14 +19,10 @@ from enthesis.network.headers import told_measure
 from enthesis.network.layouts import Layout
 from enthesis.network.ledger import Entry
 from enthesis.network.measures import Measure
+from enthesis.network.precision import demand, standard_errors
 from enthesis.network.reading import Sheet
 
 Floats = NDArray[np.float64]
-
-#: intervals are read as 95 %: the distance of their ends in standard errors
-_WIDTH_95 = 2 * float(ndtri(0.975))
-#: an estimate farther than this part of the half-width from the middle of its interval is remarked on
-_OFF_CENTRE = 0.25
 
 
 @dataclass
@@ -130,55 +125,12 @@ def _effect_and_se(
     header = layout.header("effect")
     y = read(header)
     if ratio:
-        _demand(sheet, header, y, y > 0, f"a {measure.label} must be above 0", "Check the value, or call a column of "
+        demand(sheet, header, y, y > 0, f"a {measure.label} must be above 0", "Check the value, or call a column of "
                 "logarithms lnOR, lnRR, lnHR.")  # fmt: skip
         y = np.log(y)
         reason = f"Column {header!r} holds the {measure.label}; its logarithm was taken."
         ledger.append(Entry(action="changed", rule="logarithm", reason=reason))
-    if layout.header("se"):
-        header = layout.header("se")
-        se = read(header)
-        _demand(sheet, header, se, se > 0, "a standard error must be above 0", "Check the value and its sign.")
-        if ratio:
-            reason = f"Column {header!r} was read as the standard error of the logarithm."
-            ledger.append(Entry(action="note", rule="scale", reason=reason))
-        return y, se
-    if layout.header("variance"):
-        header = layout.header("variance")
-        v = read(header)
-        _demand(sheet, header, v, v > 0, "a variance must be above 0", "Check the value and its sign.")
-        ledger.append(Entry(action="changed", rule="standard error from variance",
-                            reason=f"Standard errors are the square root of column {header!r}."))  # fmt: skip
-        return y, np.sqrt(v)
-    return y, _se_from_interval(sheet, layout, read, ratio, y, ledger)
-
-
-def _se_from_interval(
-    sheet: Sheet, layout: Layout, read: Numbers, ratio: bool, y: Floats, ledger: list[Entry]
-) -> Floats:
-    names = layout.header("lower"), layout.header("upper")
-    lower, upper = (read(h) for h in names)
-    if ratio:
-        for header, end in zip(names, (lower, upper), strict=True):
-            _demand(
-                sheet, header, end, end > 0, "an end of the interval of a ratio must be above 0", "Check the value."
-            )
-        lower, upper = np.log(lower), np.log(upper)
-    _demand(sheet, names[1], upper - lower, upper > lower, "the upper end of the interval is not above the lower",
-            "Check both ends.")  # fmt: skip
-    inside = (lower <= y) & (y <= upper)
-    _demand(sheet, names[0], upper - lower + y, inside, "the effect is not inside its interval",
-            "Give both on one scale (all logarithms, or the ratio in a column called OR, RR or HR).")  # fmt: skip
-    half = (upper - lower) / 2
-    off = np.flatnonzero(np.abs(y - (upper + lower) / 2) > _OFF_CENTRE * half)
-    ledger.append(Entry(action="changed", rule="standard error from interval",
-                        reason=f"Standard errors were rebuilt from {names[0]!r} and {names[1]!r}, read as 95 % "
-                               "confidence intervals."))  # fmt: skip
-    if len(off):
-        where = tuple(_label(sheet, i) for i in off)
-        reason = "The effect is far from the middle of its interval; check the scale of both."
-        ledger.append(Entry(action="note", rule="interval not centred", reason=reason, rows=where))
-    return (upper - lower) / _WIDTH_95
+    return y, standard_errors(sheet, layout, read, ratio, y, ledger)
 
 
 def _to_baseline(
@@ -189,7 +141,7 @@ def _to_baseline(
     refuse_empty_names(sheet, header, treatment, "treatment")
     effect, precision = layout.header("effect"), layout.header("se")
     y, se = read(effect), read(precision)
-    _demand(sheet, precision, se, se > 0, "a standard error must be above 0",
+    demand(sheet, precision, se, se > 0, "a standard error must be above 0",
             "Check the value and its sign; the baseline row of a study with two arms may have none.")  # fmt: skip
     members: dict[str, list[int]] = {}
     for i, name in enumerate(study):
@@ -261,12 +213,6 @@ def contrast_block(
 
 def _label(sheet: Sheet, position: int) -> str:
     return f"{sheet.file}:row {sheet.lines[position]}"
-
-
-def _demand(sheet: Sheet, header: str, values: Floats, ok: NDArray[np.bool_], what: str, fix: str) -> None:
-    bad = np.flatnonzero(np.isfinite(values) & ~ok)
-    if len(bad):
-        raise sheet.error(what, int(bad[0]), header, sheet.cells(header)[bad[0]], fix)
 
 
 def _refuse_repeated(sheet, layout, study, treatment, comparator, keep) -> None:

@@ -41,6 +41,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
               "hrlb", "rrlb", "lb", "low", "lowercl"),
     "upper": ("upper", "ucl", "uci", "ciupper", "cihigh", "ciu", "ciend", "upperci", "ul", "u95", "ci95upper", "orub",
               "hrub", "rrub", "ub", "high", "uppercl"),
+    "statistic": ("statistic", "tstat", "tstatistic", "tvalue", "zstat", "zstatistic", "zvalue", "zval", "tval"),
+    "p": ("p", "pvalue", "pval", "pvalues", "probability"),
+    "df": ("df", "dof", "degreesoffreedom"),
     "arms": ("na",),
 }  # fmt: skip
 #: roles that a user may name (an effect's own `se_effect` is called `se`, and only listings carry `arms`)

@@ -155,7 +155,7 @@ def contrast_to_baseline(columns: Columns, sheet: Sheet) -> list[Layout]:
         return []
     effect = "effect" if columns.has("effect") else "mean" if columns.has("mean") else None
     precision = _precision(columns)
-    if effect is None or not precision or ("variance", 0) in precision or ("lower", 0) in precision:
+    if effect is None or ("se", 0) not in precision:
         return []
     header = columns.single[effect]
     named = effect == "effect" and (plain(header) in SYNONYMS["effect"] or "effect" in columns.asked)
@@ -163,7 +163,11 @@ def contrast_to_baseline(columns: Columns, sheet: Sheet) -> list[Layout]:
         return []
     found = {(r, 0): columns.single[r] for r in names}
     return [
-        Layout("contrast against the study's baseline row", "contrasts", found | {("effect", 0): header} | precision)
+        Layout(
+            "contrast against the study's baseline row",
+            "contrasts",
+            found | {("effect", 0): header, ("se", 0): precision["se", 0]},
+        )
     ]
 
 
@@ -248,15 +252,17 @@ def _single(shape: Shape, numbers: Numbers, columns: Columns, roles: Sequence[st
 
 
 def _precision(columns: Columns) -> dict[tuple[str, int], str]:
-    """The columns that tell how precise an effect is: its own SE, an SE, a variance, or an interval."""
-    if "se" in columns.asked and columns.has("se"):
-        return {("se", 0): columns.single["se"]}
-    for role in ("se_effect", "se", "variance"):
-        if columns.has(role):
-            return {("se" if role == "se_effect" else role, 0): columns.single[role]}
-    if columns.has("lower", "upper"):
-        return {("lower", 0): columns.single["lower"], ("upper", 0): columns.single["upper"]}
-    return {}
+    """The columns that tell how precise an effect is: an SE, a variance, an interval, a test statistic, a p-value."""
+    out = {}
+    if not ("se" in columns.asked and columns.has("se")) and columns.has("se_effect"):
+        out["se", 0] = columns.single["se_effect"]
+    elif columns.has("se"):
+        out["se", 0] = columns.single["se"]
+    roles = [("variance",), ("lower", "upper"), ("statistic",), ("p",)]
+    out |= {(role, 0): columns.single[role] for together in roles if columns.has(*together) for role in together}
+    if ("p", 0) in out and columns.has("df"):
+        out["df", 0] = columns.single["df"]
+    return out
 
 
 def _measure_needs(measure: Measure) -> str:

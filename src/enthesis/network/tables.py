@@ -53,6 +53,8 @@ def from_table(
     effect: str | None = None,
     lower: str | None = None,
     upper: str | None = None,
+    statistic: str | None = None,
+    p: str | None = None,
     correction: ContinuityCorrection | None = None,
     title: str = "",
 ) -> Network:
@@ -73,7 +75,7 @@ def from_table(
     better : {"higher", "lower"}, optional
         Whether more of the outcome is good; without it nothing is ranked as best.
     columns : dict of role to column, optional
-        Which column is what, where names do not tell: `{"events": "resp"}`. The arguments `study` to `upper` say
+        Which column is what, where names do not tell: `{"events": "resp"}`. The arguments `study` to `p` say
         the same one by one.
     correction : ContinuityCorrection, optional
         For models that work on contrasts; 0.5 where a comparison has a zero cell by default.
@@ -107,7 +109,7 @@ def from_table(
         raise UsageError(f"better must be 'higher' or 'lower', not {better!r}")
     named = {"study": study, "treatment": treatment, "comparator": comparator, "events": events, "n": n, "mean": mean,
              "sd": sd, "se": se, "time_at_risk": time_at_risk, "effect": effect, "lower": lower,
-             "upper": upper}  # fmt: skip
+             "upper": upper, "statistic": statistic, "p": p}  # fmt: skip
     sheet = read_table(table)
     asked = check_roles({**(columns or {}), **{k: v for k, v in named.items() if v is not None}})
     found = read_headers(sheet.header, asked, sheet.file)
