@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from enthesis.errors import UsageError
 from enthesis.inference.regression import solve, tau2_estimate
 from enthesis.network.blocks import ArmCounts
+from enthesis.network.comparison import compared, study_effects
 from enthesis.network.measures import Measure
 from enthesis.network.network import Network
 
@@ -73,7 +74,9 @@ def pair_effects(network: Network, treatment: str | None = None, comparator: str
     Raises
     ------
     UsageError
-        When no comparison is named and there are several, or no study compares the two.
+        When no comparison is named and there are several.
+    DataError
+        When no study compares the two.
 
     Examples
     --------
@@ -83,37 +86,15 @@ def pair_effects(network: Network, treatment: str | None = None, comparator: str
     >>> pair_effects(network).y.tolist()
     [0.5, 0.5]
     """
-    comparator = comparator or network.reference
-    b = network.index(comparator)
-    if treatment is None:
-        others = [name for name in network.treatment_names if name != comparator]
-        if len(others) > 1:
-            raise UsageError(
-                f"the network has {network.n_treatments} treatments: name the comparison, for example "
-                f"treatment={others[0]!r}, comparator={comparator!r}."
-            )
-        treatment = others[0]
-    a = network.index(treatment)
-    if a == b:
-        raise UsageError(f"{treatment!r} cannot be compared with itself; name another treatment.")
-    found: dict[int, tuple[float, float]] = {}
-    for g in network.pairs.groups:
-        row, arm = np.nonzero(g.arms == a)
-        other, base = np.nonzero(g.arms == b)
-        both, at, to = np.intersect1d(row, other, return_indices=True)
-        for i, j, k in zip(both, arm[at], base[to], strict=True):
-            found[int(g.study[i])] = (float(g.y[i, j, k]), float(g.v[i, j, k]))
-    if not found:
-        raise UsageError(
-            f"no study compares {treatment!r} with {comparator!r} directly. Choose a comparison with direct evidence."
-        )
-    at = sorted(found)
-    patients, events = _arms(network, at, a, b)
+    a, b = compared(network, treatment, comparator)
+    frame = study_effects(network, network.treatment_names[a], network.treatment_names[b])
+    at = {name: i for i, name in enumerate(network.studies)}
+    patients, events = _arms(network, [at[name] for name in frame["study"]], a, b)
+    counted = bool(np.isfinite(events).all())
     return PairEffects(
-        treatment=treatment, comparator=comparator, measure=network.measure,
-        study=tuple(network.studies[i] for i in at), y=np.array([found[i][0] for i in at]),
-        v=np.array([found[i][1] for i in at]), n=patients.sum(axis=1),
-        patients=patients if np.isfinite(events).all() else None, events=events if np.isfinite(events).all() else None,
+        treatment=network.treatment_names[a], comparator=network.treatment_names[b], measure=network.measure,
+        study=tuple(frame["study"]), y=frame["effect"].to_numpy(), v=frame["variance"].to_numpy(),
+        n=patients.sum(axis=1), patients=patients if counted else None, events=events if counted else None,
     )  # fmt: skip
 
 

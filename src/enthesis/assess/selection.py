@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import ndtr
 from scipy.stats import chi2, norm
 
 from enthesis.assess.pair import PairEffects, pair_effects, regression
@@ -176,7 +177,7 @@ class _Likelihood:
                 )
 
     def _p(self, z: Array) -> Array:
-        return 2 * norm.sf(np.abs(z)) if self.two_sided else norm.sf(z)
+        return 2 * ndtr(-np.abs(z)) if self.two_sided else ndtr(-z)
 
     def log_weight(self, p: Array, delta: Array) -> Array:
         """log w(p)."""
@@ -202,9 +203,9 @@ class _Likelihood:
         top = log_w.max()
         w = np.exp(log_w - top)
         centre, spread = mu / np.sqrt(self.v)[:, None], np.sqrt(1 + tau2 / self.v)[:, None]
-        inside = norm.pdf((self.nodes - centre) / spread) / spread @ (self.node_weights * w[1:-1])
-        edge = self.edge
-        below, above = norm.cdf((-edge - centre) / spread)[:, 0], norm.sf((edge - centre) / spread)[:, 0]
+        density = np.exp(-0.5 * ((self.nodes - centre) / spread) ** 2) / (np.sqrt(2 * np.pi) * spread)
+        inside = density @ (self.node_weights * w[1:-1])
+        below, above = ndtr((-self.edge - centre) / spread)[:, 0], ndtr((centre - self.edge) / spread)[:, 0]
         return np.log(w[0] * below + inside + w[-1] * above) + top
 
     def _step_areas(self, mu: float, s: Array) -> Array:
@@ -212,9 +213,9 @@ class _Likelihood:
         sigma = np.sqrt(self.v)
         if self.two_sided:
             bounds = norm.isf(np.r_[0.0, self.cuts, 1.0] / 2)
-            outside = [norm.sf((b * sigma - mu) / s) + norm.cdf((-b * sigma - mu) / s) for b in bounds]
+            outside = [ndtr((mu - b * sigma) / s) + ndtr((-b * sigma - mu) / s) for b in bounds]
         else:
-            outside = [norm.sf((b * sigma - mu) / s) for b in norm.isf(np.r_[0.0, self.cuts, 1.0])]
+            outside = [ndtr((mu - b * sigma) / s) for b in norm.isf(np.r_[0.0, self.cuts, 1.0])]
         return np.diff(np.stack(outside, axis=1), axis=1)
 
     def log_likelihood(self, place: Array, delta: Array | None) -> float:
@@ -238,12 +239,13 @@ def _maximum(model: _Likelihood, start: Array, free: int) -> Array:
     """The best of a few starts; parameters other than mu are logarithms."""
     bounds = [(None, None), (-30.0, _BOUND)] + [(-_BOUND, _BOUND)] * free
     starts = [0.0, -1.0, 1.0] if model.kind in ("step", "beta") else [-4.0, 0.0, 2.0]
-    found = []
-    for shift in starts:
-        first = minimize(model.loss, np.r_[start, np.full(free, shift)], method="L-BFGS-B", bounds=bounds)
-        found.append(minimize(model.loss, first.x, method="Nelder-Mead", bounds=bounds,
-                              options={"xatol": 1e-8, "fatol": 1e-11, "maxiter": 4000, "maxfev": 8000}))  # fmt: skip
-    return min(found, key=lambda r: r.fun).x
+    found = [
+        minimize(model.loss, np.r_[start, np.full(free, shift)], method="L-BFGS-B", bounds=bounds) for shift in starts
+    ]
+    best = min(found, key=lambda r: r.fun)
+    # its gradients are differences, so the last digits are left to a search without any
+    options = {"xatol": 1e-8, "fatol": 1e-11, "maxiter": 4000, "maxfev": 8000}
+    return minimize(model.loss, best.x, method="Nelder-Mead", bounds=bounds, options=options).x
 
 
 def _covariance(model: _Likelihood, mu: float, tau2: float, delta: Array) -> tuple[Array, bool]:

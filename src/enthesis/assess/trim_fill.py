@@ -171,7 +171,9 @@ def _missing(y: Array, v: Array, estimator: str, tau: str) -> tuple[int, float, 
     for _ in range(ROUNDS):
         kept = slice(0, max(k - missing, 1))
         centred = y - regression(y[kept], v[kept], tau=tau).beta[0]
-        signed = np.sign(centred) * rankdata(np.abs(centred), method="average")
+        size = np.abs(centred)
+        # distances that differ by rounding are ties
+        signed = np.sign(centred) * rankdata(np.round(size / max(size.max(), 1e-300), 10), method="average")
         found, spread = _estimated(signed, estimator)
         now = min(max(0, round(found)), k - 1)
         if now == missing:
