@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from enthesis.models.model import Model
     from enthesis.models.priors import HalfCauchy, HalfNormal, LogNormal, Normal, Uniform, parse_prior
     from enthesis.network.build import build
+    from enthesis.network.combine import combine
     from enthesis.network.comparison import cells, study_effects
     from enthesis.network.measures import HR, IRR, MD, OR, RD, RR, SMD, ContinuityCorrection
     from enthesis.network.network import Network
@@ -66,6 +67,7 @@ _HOME = {
     "enthesis.models.model": ("Model",),
     "enthesis.models.priors": ("HalfCauchy", "HalfNormal", "LogNormal", "Normal", "Uniform", "parse_prior"),
     "enthesis.network.build": ("build",),
+    "enthesis.network.combine": ("combine",),
     "enthesis.network.comparison": ("cells", "study_effects"),
     "enthesis.network.measures": ("ContinuityCorrection", "HR", "IRR", "MD", "OR", "RD", "RR", "SMD"),
     "enthesis.network.network": ("Network",),
@@ -105,6 +107,7 @@ __all__ = [
     "cells",
     "cluster_robust",
     "combination_effects",
+    "combine",
     "component_effects",
     "fit",
     "fit_json",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enthesis.network.blocks import Contrasts
-from enthesis.network.cells import Names, Numbers, refuse_empty_names, told_apart_by_year
+from enthesis.network.cells import MISSING, Names, Numbers, refuse_empty_names, told_apart_by_year
 from enthesis.network.headers import told_measure
 from enthesis.network.layouts import Layout
 from enthesis.network.ledger import Entry
@@ -90,21 +90,22 @@ def _pairs(
     first, second = layout.header("treatment", 1), layout.header("treatment", 2)
     if first is None:
         study = told_apart_by_year(sheet, study, ledger)
+        asked = np.array([only is None or name in only for name in study])
         treatment, comparator = ["treatment"] * len(sheet), ["control"] * len(sheet)
         ledger.append(Entry(action="note", rule="arms without names",
                             reason="The table does not name its treatments; its effects are taken as 'treatment' "
                                    "minus 'control'."))  # fmt: skip
     else:
         treatment, comparator = names(first), names(second)
-        refuse_empty_names(sheet, first, treatment, "treatment")
-        refuse_empty_names(sheet, second, comparator, "treatment")
-        same = [i for i, (a, b) in enumerate(zip(treatment, comparator, strict=True)) if a == b]
+        asked = np.array([(only is None or name in only) for name in study]) & _holds_contrast(sheet, layout, only)
+        for header, column in ((first, treatment), (second, comparator)):
+            refuse_empty_names(sheet, header, [c if a else "-" for c, a in zip(column, asked)], "treatment")
+        same = [i for i in np.flatnonzero(asked) if treatment[i] == comparator[i]]
         if same:
-            raise sheet.error(f"a treatment cannot be compared with itself (study {study[same[0]]!r})", same[0], second,
-                              comparator[same[0]], "Correct one of the two names.")  # fmt: skip
+            raise sheet.error(f"a treatment cannot be compared with itself (study {study[same[0]]!r})", int(same[0]),
+                              second, comparator[same[0]], "Correct one of the two names.")  # fmt: skip
     y, se = _effect_and_se(sheet, layout, read, measure, ledger)
     ok = np.isfinite(y) & np.isfinite(se)
-    asked = np.ones(len(study), bool) if only is None else np.array([name in only for name in study])
     for i in np.flatnonzero(~ok & asked):
         lacking = " and ".join(w for w, v in (("effect", y), ("standard error", se)) if not np.isfinite(v[i]))
         ledger.append(Entry(action="excluded", rule="numbers not reported", study=study[i],
@@ -116,6 +117,15 @@ def _pairs(
         [study[i] for i in keep], [treatment[i] for i in keep], [comparator[i] for i in keep], y[keep], se[keep],
         np.full(len(keep), np.nan), keep,
     )  # fmt: skip
+
+
+def _holds_contrast(sheet: Sheet, layout: Layout, only: set[str] | None) -> NDArray[np.bool_]:
+    """Rows with an effect or a comparator, in a table that holds rows of arms too."""
+    if only is None:
+        return np.ones(len(sheet), dtype=bool)
+    headers = [h for h in (layout.header("effect"), layout.header("treatment", 2)) if h]
+    cells = zip(*(sheet.cells(h) for h in headers), strict=True)
+    return np.array([any(text.strip().casefold() not in ("", *MISSING) for text in row) for row in cells], dtype=bool)
 
 
 def _effect_and_se(

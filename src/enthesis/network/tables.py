@@ -66,7 +66,9 @@ def from_table(
         One row per arm (events and n; mean with sd and n, or se; events and time at risk), one row per study with
         numbered columns (`t1, r1, n1, t2, ...`), or one row per contrast (`TE, seTE, treat1, treat2`; or gemtc's
         `diff, std.err` with an empty `diff` in the study's baseline row, whose standard error is that of the
-        baseline arm). Effects of ratios are logarithms, unless the column is called `OR`, `RR`, `HR` or `IRR`.
+        baseline arm). A table may hold rows of arms and, for other studies, rows of contrasts. Effects of ratios are
+        logarithms, unless the column is called `OR`, `RR`, `HR` or `IRR`. Where a contrast has no standard error, it
+        is rebuilt from its variance, 95 % interval, statistic or p-value.
     measure : str or Measure, optional
         By default OR for counts, MD for means, IRR for rates; for contrasts what the name of the effect column says
         (`lnOR`), else EFFECT.
@@ -146,11 +148,11 @@ def _blocks(
         contrasts = read_contrasts(sheet, layout, read, measure, ledger)
     else:
         spare = next((x for x in others if x.shape == "contrast per row" and x.allows(measure)), None)
-        spare = spare if layout.slots and layout.header("treatment", 1) else None
+        spare = spare if layout.header("treatment", 1) or layout.shape == "arm per row" else None
         read = _numbers(sheet, layout, spare)
         rows, lost = read_arms(sheet, layout, read, measure, ledger)
         if lost and spare:
-            contrasts, rows, lost = _completed(sheet, spare, read, measure, rows, lost, ledger)
+            contrasts, rows, lost = _completed(sheet, layout, spare, read, measure, rows, lost, ledger)
         ledger += lost
         arms = comparable_arms(rows, ledger)
     ledger += read.notes
@@ -174,6 +176,7 @@ def _numbers(sheet: Sheet, *layouts: Layout | None) -> Numbers:
 
 def _completed(
     sheet: Sheet,
+    layout: Layout,
     spare: Layout,
     read: Numbers,
     measure: Measure,
@@ -183,6 +186,8 @@ def _completed(
 ) -> tuple[ContrastRows, ArmRows, list[Entry]]:
     """Studies whose arms lack numbers, read from the table's contrasts instead."""
     short = {entry.study for entry in lost}
+    if layout.shape == "arm per row":
+        short -= set(rows.study)  # a row without numbers beside arms that have them is an arm not reported
     contrasts = read_contrasts(sheet, spare, read, measure, ledger, only=short)
     found = set(contrasts.study)
     if found:
