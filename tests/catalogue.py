@@ -17,7 +17,7 @@ from enthesis.models.effects import ClassEffects, Components, PerTreatment
 from enthesis.models.heterogeneity import Common, Exchangeable
 from enthesis.models.likelihoods import Binomial, Gaussian, Ordered, Poisson
 from enthesis.models.links import Cloglog, Identity, Log, Logit, Probit
-from enthesis.models.priors import HalfCauchy, HalfNormal, LogNormal, Normal, OnVariance, Uniform
+from enthesis.models.priors import HalfCauchy, HalfNormal, LogNormal, LogStudentT, Normal, OnVariance, Uniform
 from enthesis.models.regression import BaselineRisk, Regression
 from enthesis.network import measures
 from enthesis.network.blocks import ArmCounts, ArmFollowUp, ArmLevels, ArmMeans, ArmRates, Contrasts
@@ -51,6 +51,8 @@ PRIORS = (
     HalfNormal(0.5),
     HalfCauchy(0.7),
     LogNormal(-1.2, 0.6),
+    LogStudentT(-1.2, 0.6, 5),
+    OnVariance(LogStudentT(-3.44, 2.59, 5)),
     OnVariance(LogNormal(-3.93, 1.51)),
     OnVariance(Uniform(0, 4)),
     OnVariance(HalfNormal(1.0)),
@@ -96,7 +98,7 @@ KINDS = {
 }
 
 #: modules of `models` that hold no parts: the model itself, and what compiles it
-MODELS_BESIDE = ("model", "target", "compile", "additions")
+MODELS_BESIDE = ("model", "target", "compile", "additions", "published")
 
 MEASURES = (
     measures.OR,

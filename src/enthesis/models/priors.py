@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfinv, ndtri
+from scipy.special import erfinv, gammaln, ndtri, stdtrit
 
 from enthesis.errors import UsageError
 
@@ -93,7 +93,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class HalfNormal:
-    """|X| with X ~ Normal(0, sd²).
+    """The size of X, ``|X|``, with X ~ Normal(0, sd²).
 
     Examples
     --------
@@ -123,7 +123,7 @@ class HalfNormal:
 
 @dataclass(frozen=True)
 class HalfCauchy:
-    """|X| with X ~ Cauchy(0, scale).
+    """The size of X, ``|X|``, with X ~ Cauchy(0, scale).
 
     Examples
     --------
@@ -188,6 +188,44 @@ class LogNormal:
 
 
 @dataclass(frozen=True)
+class LogStudentT:
+    """exp(location + scale T), T with Student's t distribution on `df` degrees of freedom.
+
+    Examples
+    --------
+    >>> float(LogStudentT(0.0, 1.0).quantile(0.5))
+    1.0
+    """
+
+    location: float = 0.0
+    scale: float = 1.0
+    df: float = 5.0
+
+    def __post_init__(self) -> None:
+        _positive(self, scale=self.scale, df=self.df)
+
+    support = (0.0, math.inf)
+
+    def log_density(self, x: Array) -> Array:
+        """Log density at x."""
+        x = np.asarray(x, dtype=float)
+        with np.errstate(divide="ignore"):
+            log_x = np.log(np.maximum(x, 0.0))
+        half = 0.5 * (self.df + 1)
+        constant = gammaln(half) - gammaln(0.5 * self.df) - 0.5 * math.log(self.df * math.pi) - math.log(self.scale)
+        with np.errstate(invalid="ignore"):
+            body = constant - half * np.log1p(((log_x - self.location) / self.scale) ** 2 / self.df)
+            return np.where(x > 0, body - log_x, -np.inf)
+
+    def quantile(self, p: Array) -> Array:
+        """Quantile function."""
+        return np.exp(self.location + self.scale * stdtrit(self.df, p))
+
+    def __str__(self) -> str:
+        return f"log-student-t({self.location:g}, {self.scale:g}, {self.df:g})"
+
+
+@dataclass(frozen=True)
 class OnVariance:
     """A prior stated for the variance tau², as a prior for tau: p(tau) = prior(tau²) 2 tau.
 
@@ -197,7 +235,7 @@ class OnVariance:
     'log-normal(-3.93, 1.51) on tau²'
     """
 
-    prior: Uniform | HalfNormal | HalfCauchy | LogNormal
+    prior: Uniform | HalfNormal | HalfCauchy | LogNormal | LogStudentT
 
     @property
     def support(self) -> tuple[float, float]:
@@ -219,7 +257,7 @@ class OnVariance:
         return f"{self.prior} on tau²"
 
 
-Prior = Normal | Uniform | HalfNormal | HalfCauchy | LogNormal | OnVariance
+Prior = Normal | Uniform | HalfNormal | HalfCauchy | LogNormal | LogStudentT | OnVariance
 
 _FAMILIES = {
     "normal": (Normal, 2),
@@ -227,6 +265,7 @@ _FAMILIES = {
     "halfnormal": (HalfNormal, 1),
     "halfcauchy": (HalfCauchy, 1),
     "lognormal": (LogNormal, 2),
+    "logstudentt": (LogStudentT, 3),
 }
 
 
@@ -236,9 +275,11 @@ def parse_prior(text: str) -> Prior:
     Parameters
     ----------
     text : str
-        `normal(mean, sd)`, `uniform(lower, upper)`, `half-normal(sd)`, `half-cauchy(scale)` or
-        `log-normal(mean_log, sd_log)`; hyphens, underscores and case do not matter; ` on variance` (or ` on tau2`)
-        states it for tau² instead of tau.
+        `normal(mean, sd)`, `uniform(lower, upper)`, `half-normal(sd)`, `half-cauchy(scale)`,
+        `log-normal(mean_log, sd_log)` or `log-student-t(location, scale, df)`; hyphens, underscores and case do not
+        matter; ` on variance` (or ` on tau2`) states it for tau² instead of tau. Published distributions of tau by
+        name: `turner(outcome, comparison)`, `turner2012(outcome, comparison)`, `rhodes(outcome, comparison, area)`;
+        see `models.published`.
 
     Returns
     -------
@@ -254,6 +295,11 @@ def parse_prior(text: str) -> Prior:
     >>> parse_prior("Half_Normal(0.5)")
     HalfNormal(sd=0.5)
     """
+    named = re.fullmatch(r"\s*(turner|turner2012|rhodes)\s*\((.*)\)\s*", str(text)[:300], re.IGNORECASE | re.DOTALL)
+    if named:
+        from enthesis.models.published import parse_published
+
+        return parse_published(named.group(1).lower(), named.group(2))
     match = re.fullmatch(
         r"\s*([A-Za-z][A-Za-z_\- ]*?)\s*\(([^()]*)\)\s*(on\s+(?:variance|tau2|tau²))?\s*", str(text)[:200]
     )
@@ -261,7 +307,8 @@ def parse_prior(text: str) -> Prior:
     if not match or family not in _FAMILIES:
         raise UsageError(
             f"prior {str(text)[:60]!r} is not understood. Write normal(mean, sd), uniform(lower, upper), "
-            "half-normal(sd), half-cauchy(scale) or log-normal(mean_log, sd_log); for tau² add ' on variance'."
+            "half-normal(sd), half-cauchy(scale), log-normal(mean_log, sd_log) or log-student-t(location, scale, df); "
+            "for tau² add ' on variance'. By name: turner(outcome, comparison), turner2012(...), rhodes(...)."
         )
     kind, size = _FAMILIES[family]
     try:
