@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.linalg import block_diag
 
 import enthesis as en
 from assess_networks import drifting, means, triangle
 from enthesis.assess.limit import limit_meta_analysis
+from enthesis.assess.pair import regression
 from enthesis.assess.small_study import (
     asymmetry_test,
     comparison_adjusted_egger,
@@ -141,6 +144,27 @@ def test_the_network_test_finds_one_slope_over_two_comparisons():
     assert [test.slope, *effects.estimate] == pytest.approx([2.0, 0.4, 0.8], abs=0.1)
 
 
+def test_a_three_arm_study_counts_with_its_covariance():
+    """Against one dense regression: the arms of a study share the variance of its first arm in the order."""
+    network = triangle(15)
+    test, effects = network_egger(en.fit(network, engine="gls"), order=["A", "B", "C"])
+    X, y, blocks = [], [], []
+    arms = network.arms_table().merge(pd.DataFrame({"treatment": list("ABC"), "rank": range(3)}))
+    for _, its in arms.sort_values(["study", "rank"]).groupby("study"):
+        first, rest = its.iloc[0], its.iloc[1:]
+        for row in rest.itertuples():
+            se = np.hypot(row.se, first.se)
+            X.append([(row.treatment == t) - (first.treatment == t) for t in "BC"] + [se])
+            y.append(row.mean - first["mean"])
+        q = len(rest)
+        within = np.diag(rest.se.to_numpy() ** 2) + first.se**2
+        blocks.append(within + test.tau2 * 0.5 * (np.eye(q) + 1))
+    X, y, W = np.array(X), np.array(y), np.linalg.inv(block_diag(*blocks))
+    cov = np.linalg.inv(X.T @ W @ X)
+    expected = cov @ X.T @ W @ y
+    assert [*effects.estimate, test.slope, test.se] == pytest.approx([*expected, np.sqrt(cov[2, 2])], rel=1e-8)
+
+
 def test_the_network_test_refuses_a_network_with_nothing_to_spare():
     fit = en.fit(means(("1", "AB", [0.0, 1.0], 0.2), ("2", "AC", [0.0, 1.0], 0.3)), engine="gls")
     with pytest.raises(UsageError, match="do not tell a slope"):
@@ -162,8 +186,9 @@ def test_a_symmetric_funnel_lacks_no_study():
 def test_filled_studies_mirror_those_that_were_trimmed():
     found = trim_and_fill(drifting(2.0, spread=0.2))
     seen, added = found.studies[~found.studies.filled], found.studies[found.studies.filled]
-    mirrored = seen.tail(found.missing).effect.to_numpy() + added.effect.to_numpy()
-    assert np.ptp(mirrored) == pytest.approx(0, abs=1e-9)
+    kept, trimmed = seen.head(len(seen) - found.missing), seen.tail(found.missing)
+    centre = regression(kept.effect.to_numpy(), kept.se.to_numpy() ** 2).beta[0]
+    assert (added.effect.to_numpy() - centre).tolist() == pytest.approx((centre - trimmed.effect.to_numpy()).tolist())
 
 
 def test_filling_moves_the_estimate_towards_the_missing_side():
