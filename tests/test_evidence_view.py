@@ -67,6 +67,19 @@ def test_result_ids_are_unique_and_do_not_depend_on_the_order_of_loading(store, 
     assert evidence.outcomes.result_id.is_unique
 
 
+def test_result_ids_of_rows_that_share_a_natural_key_do_not_depend_on_the_order_in_the_file(tmp_path):
+    folder = small_folder(tmp_path / "tables")
+    edit(folder / "outcomes.csv", lambda rows: [*rows[:1], *({**rows[0], "note": f"note {i}"} for i in range(5))])
+    named = []
+    for _ in range(2):
+        with Store.open(":memory:") as store:
+            load_tables(store, folder)
+            outcomes = store.evidence().outcomes
+            named.append(dict(zip(outcomes.result_id, outcomes.note, strict=True)))
+        edit(folder / "outcomes.csv", lambda rows: rows[::-1])
+    assert named[0] == named[1]
+
+
 def test_the_evidence_outlives_its_store(tmp_path):
     with Store.open(tmp_path / "store.sqlite") as store:
         load_tables(store, small_folder(tmp_path / "tables"))

@@ -184,14 +184,14 @@ class Store:
             yield writer
             writer.commit()
 
-    def append(self, name: str, cells: Mapping[str, str], *, extractor: str, ordinal: int | None = None) -> int:
+    def append(self, name: str, cells: Mapping[str, str], *, extractor: str) -> int:
         """Store one row as a new fact and return its id.
 
         A row whose natural key is there already is kept beside it, with the next ordinal; use `supersede` to correct.
         """
         row = checked(name, cells)
         with self.writing(extractor=extractor) as writer:
-            return writer.append(row, ordinal=ordinal)
+            return writer.append(row)
 
     def supersede(self, fact_id: int, cells: Mapping[str, str], *, extractor: str, reason: str) -> int:
         """Store a correction of a fact and return the new fact's id; the old fact stays at the old snapshots."""
