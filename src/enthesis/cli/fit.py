@@ -14,6 +14,7 @@ from enthesis.cli.printing import plain, print_table, working, write_text
 if TYPE_CHECKING:
     from enthesis.inference.fit import Fit
     from enthesis.models.model import Model
+    from enthesis.network.measures import ContinuityCorrection
 
 app = typer.Typer()
 
@@ -46,6 +47,33 @@ def fit(
     ci: Annotated[
         str, typer.Option(help="Intervals of gls: normal, t, knapp-hartung or knapp-hartung-truncated.")
     ] = "normal",
+    tau_interval: Annotated[
+        str | None,
+        typer.Option(help="Interval for tau of gls: Q-profile or 'profile likelihood'.", show_default="Q-profile"),
+    ] = None,
+    prediction: Annotated[
+        str | None,
+        typer.Option(
+            help="Prediction intervals of gls: V (t on df of Q), HTS (one less), S (normal).", show_default="V"
+        ),
+    ] = None,
+    components: Annotated[
+        bool, typer.Option("--components", help="Additive effects of the parts of combinations such as 'A + B'.")
+    ] = False,
+    inactive: Annotated[
+        str | None, typer.Option(help="With --components: the part without effect, such as placebo.")
+    ] = None,
+    correction: Annotated[
+        float | None, typer.Option(help="Added to the cells of a comparison with a zero cell.", show_default="0.5")
+    ] = None,
+    correction_scope: Annotated[
+        str | None,
+        typer.Option(help="Where it is added: comparison, study, all or none.", show_default="comparison"),
+    ] = None,
+    double_zero: Annotated[
+        str | None,
+        typer.Option(help="Studies without events on a ratio: 'left out' or corrected.", show_default="left out"),
+    ] = None,
     prior_tau: Annotated[
         str | None, typer.Option(help="Prior of tau, such as 'uniform(0,5)'.", show_default="half-normal(1)")
     ] = None,
@@ -86,12 +114,14 @@ def fit(
     from enthesis.network.tables import from_table
 
     effects = effects or ("common" if engine in RARE_ENGINES else "random")
-    model = _model(effects, prior_tau, prior_d)
+    model = _model(effects, prior_tau, prior_d, components, inactive)
     for note in _unused(engine, effects, tau, prior_tau, prior_d):
         print(f"note: {note}", file=sys.stderr)
     with working("Fitting"):
-        network = from_table(table, measure=measure, reference=reference, better=better, columns=_columns(column))
-        result = fitted(network, model, engine=engine, tau=tau or "REML", ci=ci, seed=seed, draws=draws)
+        network = from_table(table, measure=measure, reference=reference, better=better, columns=_columns(column),
+                             correction=_correction(correction, correction_scope, double_zero))  # fmt: skip
+        result = fitted(network, model, engine=engine, tau=tau or "REML", tau_interval=tau_interval or "Q-profile",
+                        ci=ci, prediction=prediction or "V", seed=seed, draws=draws)  # fmt: skip
         told = json.dumps(_told(result, assess), ensure_ascii=False, indent=2, allow_nan=False) if as_json else ""
     if as_json == "-":
         print(told)
@@ -107,16 +137,25 @@ def fit(
 
 def _told(result: Fit, assess: bool | None) -> dict[str, Any]:
     from enthesis.assess.as_json import UNASKED, assessment_json
+    from enthesis.assess.components import component_effects
     from enthesis.estimands import fit_json
+    from enthesis.estimands import plain as plain_values
+    from enthesis.models.effects import Components, PerTreatment
 
     if assess is None:
-        assess = result.engine == "gls" and result.network.n_treatments <= UNASKED
-    return fit_json(result) | (assessment_json(result) if assess else {})
+        plain_effects = type(result.model.effects) is PerTreatment
+        assess = result.engine == "gls" and plain_effects and result.network.n_treatments <= UNASKED
+    told = fit_json(result) | (assessment_json(result) if assess else {})
+    if isinstance(result.model.effects, Components):
+        told["components"] = plain_values(component_effects(result).to_dict("records"))
+    return told
 
 
-def _model(effects: str, prior_tau: str | None, prior_d: str | None) -> Model:
+def _model(
+    effects: str, prior_tau: str | None, prior_d: str | None, components: bool = False, inactive: str | None = None
+) -> Model:
     from enthesis.errors import UsageError
-    from enthesis.models.effects import PerTreatment
+    from enthesis.models.effects import Components, PerTreatment
     from enthesis.models.heterogeneity import Common, Exchangeable
     from enthesis.models.model import Model
     from enthesis.models.priors import Normal, parse_prior
@@ -132,7 +171,19 @@ def _model(effects: str, prior_tau: str | None, prior_d: str | None) -> Model:
         if not isinstance(d, Normal):
             raise UsageError(f"--prior-d must be a normal, such as 'normal(0,100)', not {prior_d!r}.")
         model = model.replace(effects=PerTreatment(prior=d))
+    if components:
+        model = model.replace(effects=Components(inactive=inactive, prior=model.effects.prior))
+    elif inactive:
+        raise UsageError("--inactive names the component without effect: give --components too.")
     return model
+
+
+def _correction(amount: float | None, scope: str | None, double_zero: str | None) -> ContinuityCorrection | None:
+    from enthesis.network.measures import ContinuityCorrection
+
+    given = {"amount": amount, "scope": scope, "double_zero": double_zero}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return ContinuityCorrection(**chosen) if chosen else None
 
 
 def _unused(engine: str, effects: str, tau: str | None, prior_tau: str | None, prior_d: str | None) -> list[str]:
