@@ -274,9 +274,9 @@ def absolute_effects(fit: Fit, baseline_risk: float, *, comparator: str | None =
     -------
     pandas.DataFrame
         treatment, risk, risk_lower, risk_upper, per_1000, per_1000_lower, per_1000_upper, difference_per_1000,
-        difference_lower, difference_upper (against the comparator), nnt, nnt_lower, nnt_upper (1 / |risk
-        difference|; upper is inf when the interval of the difference holds 0), nnt_for ("benefit", "harm", or
-        "event" when the network does not say which direction is better).
+        difference_lower, difference_upper (against the comparator), nnt, nnt_lower, nnt_upper (1 over the
+        size of the risk difference; upper is inf when the interval of the difference holds 0), nnt_for ("benefit",
+        "harm", or "event" when the network does not say which direction is better).
 
     Raises
     ------
