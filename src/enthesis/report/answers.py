@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 #: with more treatments a league table cannot be read, and the pairs are in results.json
 LEAGUE_UP_TO = 20
 
+_NNT = (
+    "NNT: number needed to treat for one more patient to benefit (harm: to be worse off); \N{INFINITY} where the "
+    "interval of the difference includes none. "
+)
+
 #: from the verdict's tone to words short enough for a cell
 SHORT = {
     "important": "better, and by enough to matter",
@@ -155,7 +160,7 @@ def _effects(reading: Reading) -> Table:
     fit, table = reading.fit, reading.effects
     measure = fit.network.measure
     left, right = better_side(fit)
-    columns = [Column("Treatment"), Column("Class"), Column(f"{measure.label}", "interval"),
+    columns = [Column("Treatment"), Column("Class", "words"), Column(f"{measure.label}", "interval"),
                Column(f"{measure.name} ({level(reading)})", "number")]  # fmt: skip
     has_new, has_twin, has_risk = "predicted_lower" in table, "twin" in table, not reading.middle.empty
     if has_new:
@@ -166,7 +171,7 @@ def _effects(reading: Reading) -> Table:
         base = reading.answer.baseline
         columns.append(Column(f"More per 1,000 ({whole(1000 * base.risk)} with {fit.reference})", "number"))
         columns.append(Column("NNT", "number"))
-    columns += [Column("Direct studies", "number"), Column("Reading")]
+    columns += [Column("Direct studies", "number"), Column("Reading", "words")]
     rows = []
     for r in table.itertuples():
         to = "#" + reading.where(r.treatment, r.comparator)
@@ -191,6 +196,8 @@ def _effects(reading: Reading) -> Table:
             f"Per 1,000: difference for patients whose risk with {base.treatment} is {percent(base.risk, 1)} "
             f"({base.events:,.0f} of {base.n:,.0f} in {count(base.studies, 'study', 'studies')}). "
         )
+    if has_risk:
+        note.append(_NNT)
     note.append("Estimates lead to the studies and result rows behind them.")
     return Table(id=f"q-{reading.id}.table",
                  caption=f"{reading.answer.question.title}: effects against {fit.reference}",
@@ -210,10 +217,8 @@ def gain(risk: pd.Series) -> str:
 
 
 def nnt(risk: pd.Series) -> str:
-    """Number needed to treat with its interval; said in words when the interval of the difference holds zero."""
-    harm = " (harm)" if risk["nnt_for"] == "harm" else ""
-    if not np.isfinite(risk["nnt_upper"]):
-        return f"{number(risk['nnt'], 1)}{harm}, interval includes no difference"
+    """Number needed to treat with its interval; it ends at infinity when the interval of the difference holds zero."""
+    harm = " harm" if risk["nnt_for"] == "harm" else ""
     return f"{number(risk['nnt'], 1)} ({number(risk['nnt_lower'], 1)} to {number(risk['nnt_upper'], 1)}){harm}"
 
 
@@ -221,7 +226,7 @@ def _versus(reading: Reading) -> Table:
     fit, table = reading.fit, reading.versus
     columns = (Column("Treatment"), Column("Versus"), Column(fit.network.measure.label, "interval"),
                Column(f"{fit.network.measure.name} ({level(reading)})", "number"), Column("Evidence"),
-               Column("Reading"))  # fmt: skip
+               Column("Reading", "words"))  # fmt: skip
     rows = []
     for r in table.itertuples():
         to = "#" + reading.where(r.treatment, r.comparator)
@@ -247,7 +252,7 @@ def _league(reading: Reading) -> Table:
     null = fit.network.measure.null
     for r, tone in zip(reading.league.itertuples(), shade, strict=True):
         to = "#" + reading.where(r.treatment, r.comparator)
-        text = interval(r.estimate, r.lower, r.upper)
+        text = f"{number(r.estimate)}\n({number(r.lower)} to {number(r.upper)})"
         cells[r.treatment, r.comparator] = Cell((Link(text, to),), tone=round(4 * float(tone)),
                                                 mark=r.lower > null or r.upper < null)  # fmt: skip
     rows = tuple(
@@ -312,8 +317,7 @@ def _absolute(reading: Reading) -> tuple[Block, ...]:
                       f"{fit.reference}",
                       columns=(Column("Treatment"), Column("Per 1,000 (95 % interval)", "number"),
                                Column(f"Difference from {fit.reference}", "number"), Column("NNT", "number")),
-                      rows=rows, note=("NNT: number needed to treat for one more patient to benefit, or (harm) to be "
-                                       "worse off.",))  # fmt: skip
+                      rows=rows, note=(_NNT,))  # fmt: skip
         tables.append(table if b.label == "middle" else Folded(title=f"At the {b.label} risk, {percent(b.risk, 1)}",
                                                                blocks=(table,)))  # fmt: skip
     return (Bullets(tuple(told)), figure, *tables)

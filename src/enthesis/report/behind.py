@@ -69,7 +69,7 @@ def studies_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
     arms = evidence.arms
     by_study = {study: its for study, its in arms.groupby("study_id", sort=False)}
     records = sorted(_records(listed), key=lambda s: (s["study_id"] not in uses, s["year"] or 9999, s["study_id"]))
-    have_rows = {evidence.fact(row).cells().get("study_id", "") for row in used_rows(readings)}
+    have_rows = set(uses)
     tables = []
     for title, id, its in (
         ("Studies in a network", "studies-in", [s for s in records if s["study_id"] in uses]),
@@ -95,7 +95,8 @@ def studies_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
                 Table(
                     id=id, caption=f"{title} ({len(rows)})",
                     columns=(Column("Study"), Column("Year", "number"), Column("Population"),
-                             Column("Earlier biologic"), Column("Type"), Column("Randomised", "number"), Column("Arms", "long"),
+                             Column("Earlier biologic"), Column("Type"), Column("Randomised", "number"),
+                             Column("Arms", "long"),
                              Column("Used in", "long"), Column("Source", "long")),
                     rows=tuple(rows),
                 )
@@ -151,7 +152,8 @@ def results_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
             id=anchor("results-table", str(study)), caption=f"{study}: result rows used",
             columns=(Column("Result row"), Column("Arm"), Column("Outcome"), Column("Week", "number"),
                      Column("Result", "number"), Column("Analysis"), Column("Check"),
-                     Column("Source and place in it", "long"), Column("Read by, recorded", "long"), Column("Note", "long")),
+                     Column("Source and place in it", "long"), Column("Read by, recorded", "long"),
+                     Column("Note", "long")),
             rows=rows, note=("The study: ", Link(str(study), "#" + anchor("study", str(study))), "."),
         )  # fmt: skip
         folds.append(Folded(title=f"{study}: {count(len(rows), 'result row')}", blocks=(table,),
@@ -159,8 +161,8 @@ def results_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
     intro = Text(
         (
             f"{count(len(frame), 'result row')} of {count(len(folds), 'study', 'studies')} stand behind the networks "
-            "of this report, as they were read from the source. Rows left out are counted in the ledger of each question; "
-            "`enthesis evidence explain ROW` shows any of them.",
+            "of this report, as they were read from the source. Rows left out are counted in the ledger of each "
+            "question; `enthesis evidence explain ROW` shows any of them.",
         )
     )
     return Section(id="results", title="Result rows", blocks=(intro, *folds))
@@ -204,16 +206,15 @@ def printed(r: dict[str, Any]) -> str:
 
 def sources_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Section:
     """The documents that the rows and studies of the report were read from."""
-    used, wanted = used_rows(readings), set()
-    for row in used:
-        wanted |= _split(evidence.fact(row).cells().get("source_id", ""))
-    for s in _records(evidence.studies):
-        if s["study_id"] in named_studies(readings):
-            wanted |= _split(s["source_id"])
-    counts: dict[str, int] = defaultdict(int)
-    for row in used:
-        for source in _split(evidence.fact(row).cells().get("source_id", "")):
+    used, counts = used_rows(readings), defaultdict(int)
+    outcomes = evidence.outcomes
+    for source_id in outcomes.loc[outcomes["result_id"].isin(used), "source_id"].tolist():
+        for source in _split(source_id):
             counts[source] += 1
+    wanted = set(counts)
+    studies, named = evidence.studies, named_studies(readings)
+    for source_id in studies.loc[studies["study_id"].isin(named), "source_id"].tolist():
+        wanted |= _split(source_id)
     frame = evidence.sources
     rows = []
     for s in sorted(_records(frame[frame["source_id"].isin(wanted)]), key=lambda s: s["source_id"].casefold()):

@@ -159,9 +159,9 @@ def _methods(run: Run, read: tuple[Reading, ...]) -> Section:
             Strong("Evidence. "),
             f"Published, group-level results: {len(run.evidence.outcomes):,} result rows of "
             f"{count(len(run.evidence.studies), 'study', 'studies')} from "
-            f"{count(len(run.evidence.sources), 'document')}; {used:,} rows are used here. A value not found in a source "
-            "is left empty. Eligibility is judged row by row in the evidence, with a reason; the rules of each question then decide, and the ledger of each question "
-            "accounts for every row.",
+            f"{count(len(run.evidence.sources), 'document')}; {used:,} rows are used here. A value not found in a "
+            "source is left empty. Eligibility is judged row by row in the evidence, with a reason; the rules of each "
+            "question then decide, and the ledger of each question accounts for every row.",
         )),
         Text((
             Strong("Synthesis. "),

@@ -9,10 +9,12 @@ from enthesis.report.values import Figure
 
 
 def level(reading: Reading) -> str:
+    """What an interval is called: credible for Bayesian fits, confidence for the others."""
     return "95 % credible interval" if reading.fit.is_bayesian else "95 % confidence interval"
 
 
 def network_figure(reading: Reading) -> Figure:
+    """The network graph."""
     n = reading.fit.network
     return Figure(id=f"q-{reading.id}.graph", plot="network_graph", table=network_frame(n),
                   options={"focus": reading.review.focus_class, "reference": n.reference},
@@ -28,6 +30,7 @@ def _forest_options(reading: Reading, left: str, right: str) -> dict[str, Any]:
 
 
 def forest_figure(reading: Reading) -> Figure:
+    """Each treatment against the reference, by class, with the second model beside it."""
     classes = reading.review.treatments.classes
     table = reading.effects.assign(label=lambda d: d["treatment"],
                                    group=lambda d: [classes.get(c, c) for c in d["drug_class"]])  # fmt: skip
@@ -47,6 +50,7 @@ def forest_figure(reading: Reading) -> Figure:
 
 
 def versus_figure(reading: Reading) -> Figure:
+    """Each treatment in focus against every other one."""
     table = reading.versus.assign(label=lambda d: "versus " + d["comparator"], group=lambda d: d["treatment"])
     sides = ("other better", f"{reading.review.focus_class} better")
     if reading.fit.network.better == "lower":
@@ -58,6 +62,7 @@ def versus_figure(reading: Reading) -> Figure:
 
 
 def league_figure(reading: Reading) -> Figure:
+    """The heat map of all comparisons."""
     measure = reading.fit.network.measure
     return Figure(id=f"q-{reading.id}.league-figure", plot="league", table=reading.league,
                   options={"measure": measure.label, "log": measure.scale == "log",

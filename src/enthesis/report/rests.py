@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def direct(reading: Reading) -> Table:
+    """The direct comparisons, each a place that estimates lead to."""
     rows = []
     for r in reading.comparisons.itertuples():
         rows.append(
@@ -58,7 +59,8 @@ def data(reading: Reading) -> Table:
     heading = {"binary": "Events / patients", "continuous": "Mean (standard error)", "rate": "Events / patient-years"}
     return Table(id=f"q-{reading.id}.data", caption=f"{reading.answer.question.title}: the data of the network",
                  columns=(Column("Study"), Column("Treatment"), Column(heading[kind], "number"),
-                          Column("Week", "number"), Column("Result rows and how they were checked", "long")), rows=tuple(rows),
+                          Column("Week", "number"), Column("Result rows and how they were checked", "long")),
+                 rows=tuple(rows),
                  note=("Result rows lead to the source, the place in it and who read it.",))  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def _numbers(arm: Arm, kind: str) -> str:
 
 
 def flow(reading: Reading, evidence: Evidence) -> tuple[Block, ...]:
+    """The flow of evidence as a figure, and how many studies do not report the outcome."""
     q = reading.answer.question
     table = flow_frame(reading.answer.selection, evidence, q.asked.code)
     figure = Figure(id=f"q-{reading.id}.flow-figure", plot="flow", table=table,
@@ -124,6 +127,7 @@ def left_out(reading: Reading) -> tuple[Block, ...]:
 
 
 def study_links(studies: tuple[str, ...]) -> Parts:
+    """Names of studies as links to the table of studies."""
     parts: list[Part] = []
     for study in studies:
         parts += [", " if parts else "", Link(study, "#" + anchor("study", study))]

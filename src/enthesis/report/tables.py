@@ -79,6 +79,19 @@ class Reading:
         return focus(self.answer.fitted, self.review.focus_class)
 
     @cached_property
+    def against(self) -> dict[str, pd.DataFrame]:
+        """Effects against the reference on the model's scale (`relative_effects`), by model id."""
+        return {id: relative_effects(fit, fit.reference) for id, fit in self.answer.fits.items()}
+
+    @cached_property
+    def new_study(self) -> dict[str, pd.DataFrame]:
+        """Effects to be expected in a new study (`predictive_effects`), by model id."""
+        return {
+            id: predictive_effects(fit, fit.reference) if fit.effects == "random" else self.against[id]
+            for id, fit in self.answer.fits.items()
+        }
+
+    @cached_property
     def effects(self) -> pd.DataFrame:
         """Each treatment against the reference.
 
@@ -90,13 +103,13 @@ class Reading:
             words, tone, n_direct, studies (direct ones), patients (in the treatment's own arms).
         """
         fit, network = self._fitted()
-        own = relative_effects(fit, fit.reference)
-        table = self._told(own, network)
+        ids = list(self.answer.fits)
+        table = self._told(self.against[ids[0]], network)
         if fit.effects == "random":
-            predicted = back(predictive_effects(fit, fit.reference), network)
+            predicted = back(self.new_study[ids[0]], network)
             table["predicted_lower"], table["predicted_upper"] = predicted["lower"], predicted["upper"]
         if self.twin is not None:
-            other = back(relative_effects(self.twin, self.twin.reference), network).set_index("treatment")
+            other = back(self.against[ids[1]], network).set_index("treatment")
             found = other.reindex(table["treatment"])
             for name, column in zip(("twin", "twin_lower", "twin_upper"), _SHOWN, strict=True):
                 table[name] = found[column].to_numpy()
@@ -109,12 +122,11 @@ class Reading:
     def versus(self) -> pd.DataFrame:
         """Each treatment in focus against each other treatment except the reference; columns of `effects`."""
         fit, network = self._fitted()
-        parts = [relative_effects(fit, other) for other in fit.treatments
-                 if other not in self.strong and other != fit.reference]  # fmt: skip
-        if not parts or not self.strong:
+        pairs = self.pairs
+        others = set(fit.treatments) - self.strong - {fit.reference}
+        mine = pairs[pairs["treatment"].isin(self.strong) & pairs["comparator"].isin(others)]
+        if mine.empty:
             return pd.DataFrame(columns=["treatment", "comparator", *_SHOWN])
-        all_pairs = pd.concat(parts, ignore_index=True)
-        mine = all_pairs[all_pairs["treatment"].isin(self.strong)]
         order = {name: i for i, name in enumerate(fit.treatments)}
         mine = mine.sort_values(["treatment", "comparator"], key=lambda c: c.map(order), ignore_index=True)
         table = self._told(mine, network)

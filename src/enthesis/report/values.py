@@ -115,7 +115,7 @@ class Column:
     """A column: its heading and what it holds."""
 
     label: str
-    kind: Literal["text", "number", "interval", "long"] = "text"
+    kind: Literal["text", "number", "interval", "long", "words"] = "text"
 
 
 @dataclass(frozen=True)

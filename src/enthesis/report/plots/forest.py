@@ -155,7 +155,7 @@ def limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
 def _ticks(low: float, high: float, log: bool) -> list[float]:
     if not log:
         return _nice(low, high)
-    steps = [1, 2, 5] if high / low < 2000 else [1]
+    steps = [1, 2, 5] if high / low < 10_000 else [1]
     return [m * 10.0**e for e in range(-4, 5) for m in steps if low <= m * 10.0**e <= high]
 
 

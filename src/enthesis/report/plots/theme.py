@@ -6,6 +6,7 @@ the same. The categorical hues keep a contrast of at least 3 to 1 on white.
 
 from __future__ import annotations
 
+import json
 import math
 
 import altair as alt
@@ -50,10 +51,12 @@ def dressed(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
 def data(table: pd.DataFrame) -> alt.InlineData:
     """A table as the rows of a chart: plain values, None where a number is missing.
 
-    Charts name the type of every field, so the library need not look at the columns to find it out.
+    Charts name the type of every field, so the library need not look at the columns to find it out; and one JSON text
+    is not copied cell by cell each time a chart is put together.
     """
     columns = {str(name): [_value(v) for v in table[name].tolist()] for name in table.columns}
-    return alt.InlineData(values=[dict(zip(columns, row)) for row in zip(*columns.values())])
+    values = [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return alt.InlineData(values=json.dumps(values), format=alt.JsonDataFormat(type="json"))
 
 
 def _value(value: object) -> object:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enthesis.estimands import plain, predictive_effects, relative_effects
+from enthesis.estimands import plain
 from enthesis.report.behind import named_studies, source_address, used_rows
 from enthesis.report.messages import key_messages, limits
 from enthesis.report.tables import Reading, readings
@@ -74,6 +74,7 @@ def results(run: Run, read: tuple[Reading, ...] | None = None) -> dict[str, Any]
 
     read = read if read is not None else readings(run)
     review, evidence = run.review, run.evidence
+    studies, rows = _studies(run, read), _results(run, read)
     return plain(
         {
             "format": FORMAT,
@@ -91,9 +92,9 @@ def results(run: Run, read: tuple[Reading, ...] | None = None) -> dict[str, Any]
             "key_messages": [words(m) for m in key_messages(run, read)],
             "limits": [words(m) for m in limits(run, read)],
             "answers": [_answer(r) for r in read],
-            "studies": _studies(run, read),
-            "results": _results(run, read),
-            "sources": _sources(run, read),
+            "studies": studies,
+            "results": rows,
+            "sources": _sources(run, (*studies, *rows)),
         }
     )  # fmt: skip
 
@@ -131,7 +132,7 @@ def _answer(r: Reading) -> dict[str, Any]:
                        for t in n.treatments],
     }  # fmt: skip
     roles = {m.id: m.role for m in r.review.models}
-    told["fits"] = [_fit(id, r.titles[id], roles.get(id, ""), fit) for id, fit in a.fits.items()]
+    told["fits"] = [_fit(id, r, roles.get(id, ""), fit) for id, fit in a.fits.items()]
     told["relative_effects"] = r.pairs.to_dict("records")
     told["comparisons"] = r.comparisons.to_dict("records")
     told["ranks"] = [
@@ -147,16 +148,16 @@ def _answer(r: Reading) -> dict[str, Any]:
 _NUMBERS = {"events": "r", "n": "n", "mean": "y", "se": "se", "sd": "sd", "time_at_risk": "E"}
 
 
-def _fit(id: str, title: str, role: str, fit: Fit) -> dict[str, Any]:
+def _fit(id: str, r: Reading, role: str, fit: Fit) -> dict[str, Any]:
     h = fit.heterogeneity
     return {
-        "model": id, "title": title, "role": role, "engine": fit.engine, "effects": fit.effects,
+        "model": id, "title": r.titles[id], "role": role, "engine": fit.engine, "effects": fit.effects,
         "assumes": fit.model.describe() if fit.is_bayesian else f"{fit.effects} effects",
         "interval": "credible" if fit.is_bayesian else "confidence",
         "tau": {"estimate": fit.tau.estimate, "lower": fit.tau.lower, "upper": fit.tau.upper},
         "heterogeneity": {"Q": h.Q, "df": h.df, "p": h.p, "I2": h.I2},
-        "against_reference": relative_effects(fit, fit.reference).to_dict("records"),
-        "new_study": predictive_effects(fit, fit.reference).to_dict("records"),
+        "against_reference": r.against[id].to_dict("records"),
+        "new_study": r.new_study[id].to_dict("records"),
         "status": {"ok": fit.status.ok, "message": fit.status.message},
         "settings": fit.settings, "diagnostics": fit.diagnostics, "hash": fit.content_hash,
     }  # fmt: skip
@@ -178,8 +179,8 @@ def _results(run: Run, read: tuple[Reading, ...]) -> list[dict[str, Any]]:
     return told
 
 
-def _sources(run: Run, read: tuple[Reading, ...]) -> list[dict[str, Any]]:
-    wanted = {p.strip() for row in (*_results(run, read), *_studies(run, read)) for p in row["source_id"].split(";")}
+def _sources(run: Run, rows: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+    wanted = {part.strip() for row in rows for part in row["source_id"].split(";")}
     frame = run.evidence.sources
     return [{**row, "address": source_address(row)} for row in _rows(frame[frame["source_id"].isin(wanted)])]
 
