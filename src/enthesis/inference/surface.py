@@ -105,7 +105,6 @@ def _coefficients(values: Array, sizes: tuple[int, ...]) -> Array:
 
 def _read_off(coefficients: Array, u: Array, v: Array | None, sizes: tuple[int, ...]) -> Array:
     """Surfaces (studies, *sizes) at points u (points, studies, arms - 1) and v (points,)."""
-    S = len(coefficients)
     if v is not None:
         tau = _polynomials(v, sizes[-1])
         flat = coefficients.reshape(-1, sizes[-1]) @ tau.T
@@ -114,11 +113,15 @@ def _read_off(coefficients: Array, u: Array, v: Array | None, sizes: tuple[int, 
         now = np.broadcast_to(coefficients, (len(u), *coefficients.shape))
     for j in reversed(range(u.shape[2])):
         phi = _polynomials(u[:, :, j], sizes[j])
-        shape = (len(u), S, *([1] * (now.ndim - 3)), sizes[j])
-        now = (now * phi.reshape(shape)).sum(-1)
+        now = np.einsum("ns...j,nsj->ns...", now, phi)
     return now
 
 
 def _polynomials(x: Array, m: int) -> Array:
-    """T_0 ... T_(m-1) at x, one more axis."""
-    return np.cos(np.arccos(x)[..., None] * np.arange(m))
+    """T_0 ... T_(m-1) at x, one more axis, by T_(j+1) = 2 x T_j - T_(j-1)."""
+    out = np.empty((m, *x.shape))
+    out[0], out[1] = 1.0, x
+    for j in range(2, m):
+        np.multiply(2 * x, out[j - 1], out=out[j])
+        out[j] -= out[j - 2]
+    return np.moveaxis(out, 0, -1)
