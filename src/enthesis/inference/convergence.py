@@ -100,7 +100,8 @@ def _plain_ess(x: Array) -> float:
     rho[0] = 1.0
     pairs = rho[0 : n - n % 2 : 2] + rho[1::2][: n // 2]
     negative = np.flatnonzero(pairs < 0)
-    count = int(negative[0]) if len(negative) else len(pairs)
+    # the last lags are of too few draws to count
+    count = min(int(negative[0]) if len(negative) else len(pairs), (n - 3) // 2)
     kept = np.minimum.accumulate(pairs[: max(count, 1)])
     # the first even lag after the cut improves the estimate for chains whose draws are negatively correlated
     after = max(float(rho[2 * count]), 0.0) if count and 2 * count < n else 0.0

@@ -1,13 +1,13 @@
 """fit(network, model) → Fit: chooses an engine, runs it, puts the names back.
 
 The rule (docs/how-to/how-to-choose.md says it in prose): `auto` is the deterministic Bayesian engine, which is exact
-for normal data and corrected to the exact posterior otherwise; `gls` is the frequentist twin on contrasts; `mh`, `nch`
-and `plr` are common-effect estimators for rare events.
+for normal data and corrected to the exact posterior otherwise, or, where that cannot be trusted, the sampler `nuts`;
+`gls` is the frequentist twin on contrasts; `mh`, `nch` and `plr` are common-effect estimators for rare events.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from scipy.stats import chi2
 
 from enthesis.errors import DataError, EnthesisError, ModelError, UsageError, unknown_name
 from enthesis.hashing import content_hash
-from enthesis.inference import exact, gls, laplace
+from enthesis.inference import exact, gls, laplace, nuts
 from enthesis.inference import tau as between
 from enthesis.inference.intervals import CI, Prediction, interval_rule, prediction_df
 from enthesis.inference.rare import RARE_ENGINES, Arms, rare_solution, uninformative
@@ -28,7 +28,7 @@ from enthesis.models.effects import Components, PerTreatment
 from enthesis.models.heterogeneity import Common
 from enthesis.models.likelihoods import EXACT
 from enthesis.models.model import Model
-from enthesis.models.target import contrast_target, require_connected
+from enthesis.models.target import Target, contrast_target, require_connected
 from enthesis.network.blocks import ArmCounts, Contrasts
 from enthesis.network.geometry import components
 from enthesis.network.ledger import Entry
@@ -36,8 +36,8 @@ from enthesis.network.network import Network
 from enthesis.network.subset import comparable, keeping
 
 Array = NDArray[np.float64]
-Engine = Literal["auto", "gls", "laplace", "mh", "nch", "nch-approximate", "plr"]
-ENGINES: tuple[str, ...] = ("auto", "gls", "laplace", *RARE_ENGINES)
+Engine = Literal["auto", "gls", "laplace", "nuts", "mh", "nch", "nch-approximate", "plr"]
+ENGINES: tuple[str, ...] = ("auto", "gls", "laplace", "nuts", *RARE_ENGINES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Fit:
         `network` is what was fitted: arms without a usable contrast are left out for models that need contrasts, and
         its ledger says so.
     engine : str
-        `gls`, `laplace`, `mh`, `nch`, `nch-approximate` or `plr`.
+        `gls`, `laplace`, `nuts`, `mh`, `nch`, `nch-approximate` or `plr`.
     estimate : float array, shape (treatments,)
         Effects against the reference on the model's scale; posterior means for Bayesian engines.
     covariance : float array, shape (treatments, treatments)
@@ -183,8 +183,9 @@ def fit(
     network : Network
     model : Model, optional
         Default: random effects with a half-normal(1) prior on tau; common effects for the engines of rare events.
-    engine : {"auto", "gls", "laplace", "mh", "nch", "nch-approximate", "plr"}
-        `laplace` is the deterministic Bayesian engine (exact for normal data); `auto` chooses it; `gls` ignores
+    engine : {"auto", "gls", "laplace", "nuts", "mh", "nch", "nch-approximate", "plr"}
+        `laplace` is the deterministic Bayesian engine (exact for normal data), `nuts` samples; `auto` takes the first,
+        and the second when the status of the first is not ok (`diagnostics["tried"]` then says why). `gls` ignores
         priors. For odds ratios of rare events: `mh` (Mantel-Haenszel), `nch` (non-central hypergeometric, exact or
         approximated), `plr` (penalised likelihood); see `inference.rare`.
     tau : {"REML", "ML", "DL", "PM", "HE", "SJ", "EB", "HS", "HSk", "PMM", "DLIT", "SJIT"}
@@ -227,7 +228,7 @@ def fit(
     model = model or Model()
     if engine == "gls":
         return _fit_gls(network, model, tau, tau_interval, ci, prediction)
-    return _fit_bayesian(network, model, seed, draws)
+    return _fit_bayesian(network, model, engine, seed, draws)
 
 
 def _fit_gls(
@@ -350,12 +351,11 @@ def _additivity(network: Network, additive: gls.GLS) -> dict[str, float]:
     return {"additivity_Q": Q, "additivity_df": df, "additivity_p": float(chi2.sf(Q, df)) if df else np.nan}
 
 
-def _fit_bayesian(network: Network, model: Model, seed: int, draws: int) -> Fit:
+def _fit_bayesian(network: Network, model: Model, wanted: str, seed: int, draws: int) -> Fit:
     if any(isinstance(b, Contrasts) or (b.kind, network.measure.name) not in EXACT for b in network.blocks):
         network = comparable(network)
     target = compile_target(model, network)
-    engine = exact if exact.applies(target) else laplace
-    result: Posterior = engine.posterior(target, draws=draws, seed=seed)
+    engine, result = _posterior(target, wanted, seed, draws)
     D = target.D
     hyper = {
         x.name: Tau(estimate=float(m), lower=float(lo), upper=float(hi))
@@ -365,7 +365,7 @@ def _fit_bayesian(network: Network, model: Model, seed: int, draws: int) -> Fit:
     return Fit(
         network=network,
         model=model,
-        engine="laplace",
+        engine=engine,
         estimate=D @ result.mean,
         covariance=D @ result.cov @ D.T,
         tau=hyper.get("tau", Tau(estimate=0.0, lower=0.0, upper=0.0)),
@@ -381,6 +381,18 @@ def _fit_bayesian(network: Network, model: Model, seed: int, draws: int) -> Fit:
         diagnostics={**result.diagnostics, "likelihood": list(target.likelihoods)},
         settings={"seed": seed, "draws": draws},
     )
+
+
+def _posterior(target: Target, wanted: str, seed: int, draws: int) -> tuple[str, Posterior]:
+    """The engine that answers, and its answer; what `auto` tried before is in the diagnostics."""
+    if wanted == "nuts":
+        return "nuts", nuts.posterior(target, draws=draws, seed=seed)
+    found = (exact if exact.applies(target) else laplace).posterior(target, draws=draws, seed=seed)
+    if wanted != "auto" or found.status.ok:
+        return "laplace", found
+    tried = {"engine": "laplace", "why": found.status.message, "diagnostics": found.diagnostics}
+    sampled = nuts.posterior(target, draws=draws, seed=seed)
+    return "nuts", replace(sampled, diagnostics={**sampled.diagnostics, "tried": [tried]})
 
 
 def _heterogeneity(common: gls.GLS) -> Heterogeneity:
