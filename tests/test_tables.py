@@ -332,12 +332,12 @@ def test_an_unknown_role_is_refused(smoking):
 
 
 def test_the_mapping_is_echoed_in_the_network_and_the_ledger(smoking):
-    network = from_table(smoking.assign(year=1990))
+    network = from_table(smoking.assign(remark=[f"remark {i}" for i in range(len(smoking))], year=1990))
     assert network.mapping["events"] == "events"
     assert network.mapping["layout"] == "arm per row (counts)"
     note = next(e for e in network.ledger if e.rule == "columns")
     assert "n = n" in note.reason
-    assert "Not used: year" in note.reason
+    assert "Not used: remark" in note.reason
 
 
 def test_the_reference_is_the_one_treatment_called_like_a_comparator(hba1c):

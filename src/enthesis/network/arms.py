@@ -1,28 +1,32 @@
-"""Rows of arms: from the cells of a table to blocks of counts, means or rates.
+"""Rows of arms: from the cells of a table to blocks of counts, means, rates, counts over a follow-up or levels.
 
 Every number given is checked, also in arms that cannot be used in the end. An arm with missing numbers, and a study
 left with one arm, go to the ledger. A treatment listed twice in a study is one arm typed twice when the numbers
 agree, and is refused; in tables with one row per comparison the same arm stands in several rows, and is taken once;
-counts and rates of two groups of different size on one treatment are added up, and the ledger says so.
+counts and rates of two groups of different size on one treatment are added up, and the ledger says so, unless the user
+wants such arms kept apart.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enthesis.errors import DataError
-from enthesis.network.blocks import ArmBlock, ArmCounts, ArmMeans, ArmRates
-from enthesis.network.cells import Names, Numbers, refuse_empty_names, told_apart_by_year
+from enthesis.network.blocks import ArmBlock, ArmCounts, ArmFollowUp, ArmLevels, ArmMeans, ArmRates
+from enthesis.network.cells import Names, Numbers, arms_told_apart_by_year, refuse_empty_names, told_apart_by_year
 from enthesis.network.layouts import Layout
 from enthesis.network.ledger import Entry
 from enthesis.network.measures import SMD, Measure
 from enthesis.network.reading import Sheet
 
 Floats = NDArray[np.float64]
+LevelCounts = Literal["cumulative", "exclusive"]
+RepeatedArms = Literal["added up", "apart"]
 
 #: a dose of 0 is placebo, whatever the agent of the row (MBNMAdose)
 _PLACEBO = "placebo"
@@ -60,6 +64,8 @@ class ArmRows:
     def header(self, role: str, i: int) -> str:
         """The column in which an arm's number stands."""
         slot = int(self.slot[i])
+        if role.startswith("level"):
+            return self.layout.header("level", int(role[5:])) or role
         return self.layout.header(role, slot) or self.layout.header(role) or role
 
     def error(self, what: str, i: int, role: str, fix: str, value: object = None) -> DataError:
@@ -72,7 +78,13 @@ class ArmRows:
 
 
 def read_arms(
-    sheet: Sheet, layout: Layout, read: Numbers, measure: Measure, ledger: list[Entry]
+    sheet: Sheet,
+    layout: Layout,
+    read: Numbers,
+    measure: Measure,
+    ledger: list[Entry],
+    *,
+    level_counts: LevelCounts = "cumulative",
 ) -> tuple[ArmRows, list[Entry]]:
     """The arms of a table, checked, without those that lack numbers.
 
@@ -83,6 +95,8 @@ def read_arms(
     measure : Measure
     ledger : list of Entry
         Gets what was changed and noted.
+    level_counts : {"cumulative", "exclusive"}
+        Whether a level counts all patients who reached it, or only those who reached no higher one that is reported.
 
     Returns
     -------
@@ -91,18 +105,24 @@ def read_arms(
         The arms that lack numbers.
     """
     names = Names(sheet, "study"), Names(sheet, "treatment")
-    rows = _across(sheet, layout, read, names, ledger) if layout.slots else _per_row(sheet, layout, read, names)
+    rows = _across(sheet, layout, read, names, ledger) if layout.slots else _per_row(sheet, layout, read, names, ledger)
     ledger += [*names[0].notes(), *names[1].notes()]
     if layout.numbers == "counts":
         _check_counts(rows)
     elif layout.numbers == "rates":
         _check_rates(rows)
+    elif layout.numbers == "followup":
+        _check_counts(rows)
+        _demand(rows, "followup", rows.values["followup"] > 0, "the follow-up must be above 0",
+                "Give the follow-up of the arm's patients, in one unit in all rows.")  # fmt: skip
+    elif layout.numbers == "levels":
+        _check_levels(rows, level_counts)
     else:
         _check_means(rows, measure, ledger)
     return _complete(rows)
 
 
-def _per_row(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Names]) -> ArmRows:
+def _per_row(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Names], ledger: list[Entry]) -> ArmRows:
     study = names[0](layout.header("study"))
     if layout.header("treatment"):
         treatment = names[1](layout.header("treatment"))
@@ -110,7 +130,12 @@ def _per_row(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Na
         treatment = _agent_and_dose(sheet, layout, read, names[1])
     refuse_empty_names(sheet, layout.header("study"), study, "study")
     refuse_empty_names(sheet, layout.header("treatment") or layout.header("agent"), treatment, "treatment")
-    values = {r: read(h) for (r, _), h in layout.columns.items() if r not in ("study", "treatment", "agent", "dose")}
+    study = arms_told_apart_by_year(sheet, study, treatment, ledger)
+    values = {
+        f"{r}{slot or ''}": read(h)
+        for (r, slot), h in layout.columns.items()
+        if r not in ("study", "treatment", "agent", "dose")
+    }
     return ArmRows(sheet, study, treatment, np.arange(len(sheet)), np.zeros(len(sheet), int), values, layout)
 
 
@@ -170,10 +195,11 @@ def _across(sheet: Sheet, layout: Layout, read: Numbers, names: tuple[Names, Nam
         ledger.append(Entry(action="note", rule="arms without names",
                             reason="The table does not name its treatments; its first arms are called 'treatment', "
                                    "its second 'control'."))  # fmt: skip
-    return ArmRows(
-        sheet, parts["study"], parts["treatment"], np.concatenate(parts["position"]), np.concatenate(parts["slot"]),
-        {r: np.concatenate(parts[r]) for r in roles}, layout,
-    )  # fmt: skip
+    position = np.concatenate(parts["position"])
+    values = {r: np.concatenate(parts[r]) for r in roles}
+    if layout.header("followup"):
+        values["followup"] = read(layout.header("followup"))[position]
+    return ArmRows(sheet, parts["study"], parts["treatment"], position, np.concatenate(parts["slot"]), values, layout)
 
 
 def _demand(rows: ArmRows, role: str, ok: NDArray[np.bool_], what: str, fix: str) -> None:
@@ -226,6 +252,32 @@ def _check_rates(rows: ArmRows) -> None:
             "Give the time at risk of the arm (patients times follow-up), in one unit in all rows.")  # fmt: skip
 
 
+def _check_levels(rows: ArmRows, counts: LevelCounts) -> None:
+    """Check nested responses, and leave them cumulative: patients who reached at least each level."""
+    roles = [f"level{slot}" for role, slot in rows.layout.columns if role == "level"]
+    for role in roles:
+        _check_events(rows, role)
+    _demand(rows, "n", rows.values["n"] > 0, "the number of patients must be above 0", "Give the number analysed.")
+    r = np.stack([rows.values[role] for role in roles], axis=1)
+    known = np.isfinite(r)
+    if counts == "exclusive":
+        r = np.where(known, np.cumsum(np.where(known, r, 0.0)[:, ::-1], axis=1)[:, ::-1], np.nan)
+        rows.values.update({role: r[:, i] for i, role in enumerate(roles)})
+    for i in range(len(r)):
+        at = np.flatnonzero(known[i])
+        up = at[1:][np.diff(r[i, at]) > 0] if len(at) > 1 else at[:0]
+        if len(up):
+            raise rows.error(
+                "more patients reach this level than an easier one", i, roles[int(up[0])],
+                "Name the levels from the easiest to the hardest; if each patient is counted at the highest level "
+                "reached only, say so: level_counts='exclusive'.",
+            )  # fmt: skip
+        if len(at) and r[i, at[0]] > rows.values["n"][i]:
+            raise rows.error(f"more responders than patients: {r[i, at[0]]:g} of {rows.values['n'][i]:g}", i,
+                             roles[int(at[0])], "Check the cells; cumulative counts are not 'exclusive'."
+                             if counts == "exclusive" else "Check the cells of this arm.")  # fmt: skip
+
+
 def _check_means(rows: ArmRows, measure: Measure, ledger: list[Entry]) -> None:
     values, size = rows.values, len(rows.study)
     for role, word in (("se", "a standard error"), ("sd", "a standard deviation")):
@@ -254,6 +306,8 @@ _NEEDS = {
     "counts": (("events", "events"), ("n", "n")),
     "means": (("mean", "mean"), ("se", "standard error (or SD with n)")),
     "rates": (("events", "events"), ("time_at_risk", "time at risk")),
+    "followup": (("events", "events"), ("n", "n"), ("followup", "follow-up")),
+    "levels": (("n", "n"), ("level", "level")),
 }
 
 
@@ -261,25 +315,31 @@ def _complete(rows: ArmRows) -> tuple[ArmRows, list[Entry]]:
     """The arms with all numbers, and an entry for each of the others."""
     lost = []
     needs = _NEEDS[rows.layout.numbers]
-    ok = np.all([np.isfinite(rows.values[role]) for role, _ in needs], axis=0)
+    has = {role: np.any([np.isfinite(v) for k, v in rows.values.items() if k.startswith(role)], axis=0)
+           if role == "level" else np.isfinite(rows.values[role]) for role, _ in needs}  # fmt: skip
+    ok = np.all(list(has.values()), axis=0)
     complete = {(rows.study[i], rows.treatment[i]) for i in np.flatnonzero(ok)}
     for i in np.flatnonzero(~ok):
         if rows.layout.slots and (rows.study[i], rows.treatment[i]) in complete:
             continue  # another row of the study gives this arm's numbers
-        lacking = " and ".join(word for role, word in needs if not np.isfinite(rows.values[role][i]))
+        lacking = " and ".join(word for role, word in needs if not has[role][i])
         lost.append(Entry(action="excluded", rule="numbers not reported", study=rows.study[i], arm=rows.treatment[i],
                           reason=f"The arm has no {lacking}.", rows=(rows.label(i),)))  # fmt: skip
     return rows.take(np.flatnonzero(ok)), lost
 
 
-def comparable_arms(rows: ArmRows, ledger: list[Entry]) -> tuple[ArmRows, list[tuple[str, ...]]]:
-    """The arms with each treatment once per study, in studies with at least two.
+def comparable_arms(
+    rows: ArmRows, ledger: list[Entry], repeated: RepeatedArms = "added up"
+) -> tuple[ArmRows, list[tuple[str, ...]]]:
+    """The arms with each treatment once per study unless they are to stay apart, in studies with at least two.
 
     Parameters
     ----------
     rows : ArmRows
     ledger : list of Entry
         Gets an entry for each study that is left out and each arm that is added up.
+    repeated : {"added up", "apart"}
+        What happens to groups of patients on one treatment in a study.
 
     Returns
     -------
@@ -292,7 +352,7 @@ def comparable_arms(rows: ArmRows, ledger: list[Entry]) -> tuple[ArmRows, list[t
     DataError
         When an arm stands twice in the table.
     """
-    rows, labels = _one_arm_per_treatment(rows, ledger)
+    rows, labels = _one_arm_per_treatment(rows, ledger, repeated)
     arms = Counter(rows.study)
     for i, study in enumerate(rows.study):
         if arms[study] == 1:
@@ -322,11 +382,18 @@ def arm_block(
         return ArmCounts(r=v["events"], n=v["n"], **common)
     if rows.layout.numbers == "rates":
         return ArmRates(r=v["events"], E=v["time_at_risk"], **common)
+    if rows.layout.numbers == "followup":
+        return ArmFollowUp(r=v["events"], n=v["n"], E=v["followup"], **common)
+    if rows.layout.numbers == "levels":
+        roles = sorted((r for r in v if r.startswith("level")), key=lambda r: int(r[5:]))
+        return ArmLevels(r=np.stack([v[r] for r in roles], axis=1), n=v["n"], **common)
     return ArmMeans(y=v["mean"], se=v["se"], sd=v["sd"], n=v["n"], **common)
 
 
-def _one_arm_per_treatment(rows: ArmRows, ledger: list[Entry]) -> tuple[ArmRows, list[tuple[str, ...]]]:
-    """The arms with each treatment once per study, and the evidence rows of each."""
+def _one_arm_per_treatment(
+    rows: ArmRows, ledger: list[Entry], repeated: RepeatedArms
+) -> tuple[ArmRows, list[tuple[str, ...]]]:
+    """The arms with each treatment once per study unless they stay apart, and the evidence rows of each."""
     at: dict[tuple[str, str], list[int]] = {}
     for i, key in enumerate(zip(rows.study, rows.treatment, strict=True)):
         at.setdefault(key, []).append(i)
@@ -343,9 +410,16 @@ def _one_arm_per_treatment(rows: ArmRows, ledger: list[Entry]) -> tuple[ArmRows,
         same = all(np.array_equal(v[where[:1]], v[[i]], equal_nan=True) for v in values.values() for i in where[1:])
         if rows.layout.slots and same and len({rows.position[i] for i in where}) == len(where):
             continue  # one row per comparison: the arm stands in each row of its study
+        if repeated == "apart" and not same:
+            keep[-1:], labels[-1:] = where, [(rows.label(i),) for i in where]
+            ledger.append(Entry(action="note", rule="arms of one treatment kept apart", study=study, arm=treatment,
+                                reason=f"{len(where)} arms of this treatment stay apart.",
+                                rows=tuple(rows.label(i) for i in where)))  # fmt: skip
+            continue
         _refuse_unless_groups(rows, where, same, treatments_of[study])
-        for v in values.values():
-            v[where[0]] = v[where].sum()
+        for role, v in values.items():
+            if role != "followup":  # equal in the groups; they are refused otherwise
+                v[where[0]] = v[where].sum()
         ledger.append(Entry(action="changed", rule="groups on one treatment added up", study=study, arm=treatment,
                             reason=f"{len(where)} groups of different size on this treatment were added up to one arm.",
                             rows=labels[-1]))  # fmt: skip
@@ -367,10 +441,11 @@ def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatme
     else:
         sized = [rows.values[role] for role in ("time_at_risk", "n") if role in rows.values]
         distinct = any(len({v[i] for i in where}) == len(where) for v in sized)
+        distinct &= "followup" not in rows.values or len({rows.values["followup"][i] for i in where}) == 1
         if rows.layout.numbers != "means" and not rows.layout.slots and distinct and n_treatments > 1:
             return
         what = f"the treatment stands twice in this study ({lines}), with different numbers"
-        fix = "Keep one row, or give the two arms different names (dose, schedule)."
+        fix = "Keep one row, give the two arms different names (dose, schedule), or repeated_arms='apart'."
     role = "treatment" if rows.layout.header("treatment", int(rows.slot[second])) else "agent"
     if rows.layout.slots and not rows.layout.header("treatment", 1):
         role = "study"

@@ -144,6 +144,8 @@ class ArmLevels:
 class Contrasts:
     """Differences between two arms of a study, on the measure's scale, with their standard errors.
 
+    Two arms of one treatment may be compared: that difference tells of heterogeneity only.
+
     A study with k arms gives either all k(k-1)/2 contrasts, or k-1 against one comparator together with the
     standard error of that comparator's own arm, which is their covariance.
 
@@ -242,9 +244,6 @@ def check(block: Block, studies: tuple[str, ...], treatments: tuple[str, ...]) -
         demand(np.isfinite(block.y), "not a number", "y", block.y, "Give the estimate.")
         demand(np.isfinite(block.se) & (block.se > 0), "a standard error must be above 0", "se", block.se,
                "Give the standard error, or an interval or SD from which it follows.")  # fmt: skip
-    if isinstance(block, Contrasts):
-        demand(block.treatment != block.comparator, "a treatment cannot be its own comparator", "comparator",
-               block.comparator, "Correct one of the two names.")  # fmt: skip
 
 
 def _check_levels(block: ArmLevels, refuse) -> None:

@@ -235,6 +235,33 @@ def refuse_empty_names(sheet: Sheet, header: str, names: list[str], kind: str) -
             raise sheet.error(f"the {kind} has no name", i, header, "", f"Name the {kind} of this row.")
 
 
+def arms_told_apart_by_year(sheet: Sheet, names: list[str], treatments: list[str], ledger: list[Entry]) -> list[str]:
+    """Study names of a table with one arm per row: where a treatment stands twice under one name, in rows of different
+    calendar years, the rows are studies of those years, and the year is added to their name.
+    """
+    if len(set(zip(names, treatments, strict=True))) == len(names):
+        return names
+    year = next((h for h in sheet.header if h.casefold() in ("year", "pubyear", "study year")), None)
+    if year is None:
+        return names
+    cells = [text.strip() for text in sheet.cells(year)]
+    years: dict[tuple[str, str], set[str]] = {}
+    for name, treatment, text in zip(names, treatments, cells, strict=True):
+        years.setdefault((name, treatment), set()).add(text)
+    repeated = {name for (name, _), found in years.items() if len(found) > 1}
+    rows = [i for i, name in enumerate(names) if name in repeated]
+    if not rows or not all(re.fullmatch(r"(19|20)[0-9]{2}", cells[i]) for i in rows):
+        return names
+    out = list(names)
+    for i in rows:
+        out[i] = f"{names[i]} {cells[i]}"
+    if {out[i] for i in rows} & (set(names) - repeated):
+        return names
+    reason = f"{len(repeated)} study names stand for studies of different years and were told apart by column {year!r}."
+    ledger.append(Entry(action="note", rule="studies told apart by year", reason=reason))
+    return out
+
+
 def told_apart_by_year(sheet: Sheet, names: list[str], ledger: list[Entry]) -> list[str]:
     """Study names of a table with one study per row: where a name stands twice, its year is added.
 

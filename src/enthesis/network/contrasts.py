@@ -46,6 +46,7 @@ def read_contrasts(
     ledger: list[Entry],
     *,
     only: set[str] | None = None,
+    apart: bool = False,
 ) -> ContrastRows:
     """The contrasts of a table, checked, without those that lack numbers.
 
@@ -58,6 +59,8 @@ def read_contrasts(
         Gets an entry for each row that is left out, and notes on the scale and on rebuilt standard errors.
     only : set of str, optional
         The studies to read; by default all.
+    apart : bool
+        Whether a study may list several arms of one treatment against its baseline row.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def read_contrasts(
     if layout.shape == "contrast per row":
         rows = _pairs(sheet, layout, read, measure, study, names[1], ledger, only)
     else:
-        rows = _to_baseline(sheet, layout, read, study, names[1], ledger)
+        rows = _to_baseline(sheet, layout, read, study, names[1], ledger, apart)
     ledger += [*names[0].notes(), *names[1].notes()]
     if measure.scale == "log" and not _is_ratio(layout, measure):
         ledger.append(Entry(action="note", rule="scale",
@@ -144,7 +147,7 @@ def _effect_and_se(
 
 
 def _to_baseline(
-    sheet: Sheet, layout: Layout, read: Numbers, study: list[str], names: Names, ledger: list[Entry]
+    sheet: Sheet, layout: Layout, read: Numbers, study: list[str], names: Names, ledger: list[Entry], apart: bool
 ) -> ContrastRows:
     header = layout.header("treatment") or layout.header("agent")
     treatment = names(header)
@@ -171,7 +174,8 @@ def _to_baseline(
                 "Leave the effect empty in the row of the study's comparator only; if the column holds the mean of "
                 f"each arm, say so: columns={{'mean': {effect!r}}}.",
             )  # fmt: skip
-        _refuse_repeated_arm(sheet, layout, name, [treatment[i] for i in where], where)
+        if not apart:
+            _refuse_repeated_arm(sheet, layout, name, [treatment[i] for i in where], where)
         others = [i for i in where if i != base[0]]
         if not others:
             ledger.append(Entry(action="excluded", rule="one arm", study=name, arm=treatment[base[0]],
@@ -248,5 +252,5 @@ def _refuse_repeated_arm(sheet, layout, study, names, where) -> None:
             header = layout.header("treatment") or layout.header("agent")
             raise sheet.error(
                 f"study {study!r} lists treatment {name!r} twice (rows {sheet.lines[other]} and {sheet.lines[i]})", i,
-                header, name, "Keep one of the rows, or give the arms different names.",
+                header, name, "Keep one of the rows, give the arms different names, or repeated_arms='apart'.",
             )  # fmt: skip

@@ -44,11 +44,13 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "statistic": ("statistic", "tstat", "tstatistic", "tvalue", "zstat", "zstatistic", "zvalue", "zval", "tval"),
     "p": ("p", "pvalue", "pval", "pvalues", "probability"),
     "df": ("df", "dof", "degreesoffreedom"),
+    "followup": ("followup", "followuptime", "fu", "years", "duration", "yearsoffollowup"),
+    "class": ("class", "trtclass", "drugclass", "treatmentclass", "treatclass", "classification"),
     "arms": ("na",),
 }  # fmt: skip
 #: roles that a user may name (an effect's own `se_effect` is called `se`, and only listings carry `arms`)
 ROLES = tuple(role for role in SYNONYMS if role not in ("arms", "se_effect"))
-#: `time` means time at risk to R's meta, follow-up to others: taken only where no other column could be the size
+#: `time` means time at risk to R's meta, follow-up to others: time at risk where no other column could be the size
 _TIME = "time"
 #: outcomes whose name may head the column of events; taken where the table has one of them and no `events`
 _OUTCOMES = frozenset(
@@ -120,11 +122,14 @@ class Columns:
     slotted : dict of role to (dict of slot to header)
     asked : frozenset of str
         Roles that the user named.
+    levels : tuple of str
+        Headers of the levels of nested responses, the easiest first.
     """
 
     single: dict[str, str] = field(default_factory=dict)
     slotted: dict[str, dict[int, str]] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
+    levels: tuple[str, ...] = ()
 
     def has(self, *roles: str) -> bool:
         """Whether each role has a column of its own."""
@@ -192,6 +197,8 @@ def read_headers(headers: tuple[str, ...], asked: Mapping[str, str], file: str) 
                 break
     if _TIME in by_name and not {"time_at_risk", "n"} & single.keys():
         single["time_at_risk"] = by_name[_TIME][0]
+    elif _TIME in by_name and "followup" not in single:
+        single["followup"] = by_name[_TIME][0]
     _slots(free, roles, slotted)
     outcomes = [headers[0] for name, headers in by_name.items() if name in _OUTCOMES]
     known = roles | single.keys() | slotted.keys()
@@ -254,6 +261,48 @@ def _slots(free: dict[str, str], asked: set[str], slotted) -> None:
 def unused(headers: tuple[str, ...], used: set[str]) -> list[str]:
     """Headers that no role took, in table order."""
     return [h for h in headers if h not in used and not h.startswith("(unnamed")]
+
+
+def level_headers(asked: object, headers: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of nested responses that the user named, the easiest first.
+
+    Parameters
+    ----------
+    asked : None, str or sequence of str
+        A text is split at its commas.
+    headers : tuple of str
+
+    Returns
+    -------
+    tuple of str
+        Empty for None.
+
+    Raises
+    ------
+    UsageError
+        When a column does not exist, or there are fewer than two.
+
+    Examples
+    --------
+    >>> level_headers("ASAS20, ASAS40", ("study", "asas20", "asas40"))
+    ('asas20', 'asas40')
+    """
+    if asked is None:
+        return ()
+    parts = asked.split(",") if isinstance(asked, str) else list(asked) if isinstance(asked, list | tuple) else []
+    names = [part.strip() for part in parts if isinstance(part, str)]
+    if len(names) < 2 or len(names) != len(parts):
+        raise UsageError("levels must be two or more columns, the easiest first: levels=['pasi50', 'pasi75'].")
+    found = []
+    for name in names:
+        header = next((h for h in headers if h == name), None)
+        header = header or next((h for h in headers if h.casefold() == name.casefold()), None)
+        if header is None:
+            raise unknown_name("column", name, headers)
+        found.append(header)
+    if len(set(found)) < len(found):
+        raise UsageError(f"levels name the same column twice: {', '.join(found)}.")
+    return tuple(found)
 
 
 def check_roles(asked: Mapping[str, object]) -> dict[str, str]:

@@ -5,7 +5,8 @@ numbers. Where a table fits several, the choice is by this rule, and the ledger 
 
 1. a layout must use every column that the user named, and must allow the measure that was asked for;
 2. of those left, arms before contrasts (arms hold more), one arm per row before several, counts before means before
-   rates (a table with events, patients and time at risk is read as counts unless a rate is asked for).
+   rates (a table with events, patients and time at risk is read as counts unless a rate is asked for); a follow-up is
+   read only for a hazard ratio, and nested responses only when their columns are named.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from enthesis.network.measures import EFFECT, Measure
 from enthesis.network.reading import Sheet
 
 Shape = Literal["arm per row", "arms across", "contrast per row", "contrast against the study's baseline row"]
-Numbers = Literal["counts", "means", "rates", "contrasts"]
+Numbers = Literal["counts", "means", "rates", "followup", "levels", "contrasts"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Layout:
     ----------
     shape : str
         What one row holds.
-    numbers : {"counts", "means", "rates", "contrasts"}
+    numbers : {"counts", "means", "rates", "followup", "levels", "contrasts"}
     columns : dict of (role, slot) to header
         Slot 0 where there is one column for the role.
     slots : tuple of int
@@ -58,6 +59,8 @@ class Layout:
         """Whether a measure can be computed from its numbers."""
         if measure is None or self.numbers == measure.kind:
             return True
+        if self.numbers == "levels":
+            return measure.name in LEVEL_MEASURES
         told = told_measure(self.header("effect"))[0]
         return self.numbers == "contrasts" and (told is None or measure is EFFECT or told == measure.name)
 
@@ -69,11 +72,15 @@ class Layout:
         return out
 
 
+#: measures with a likelihood of nested responses
+LEVEL_MEASURES = ("OR", "PROBIT")
+
 #: (numbers, sets of roles that suffice, roles taken along when present)
 _ARM_NUMBERS: tuple[tuple[Numbers, tuple[tuple[str, ...], ...], tuple[str, ...]], ...] = (
     ("counts", (("events", "n"), ("events", "nonevents")), ("nonevents",)),
     ("means", (("mean", "se"), ("mean", "sd", "n"), ("mean", "variance")), ("se", "sd", "n")),
     ("rates", (("events", "time_at_risk"),), ("n",)),
+    ("followup", (("events", "n", "followup"),), ()),
 )
 
 
@@ -99,7 +106,9 @@ def arms_across(columns: Columns, sheet: Sheet) -> list[Layout]:
     out = []
     for numbers, sufficient, more in _ARM_NUMBERS:
         for roles in sufficient:
-            slots = columns.slots(*roles)
+            shared = tuple(r for r in roles if r == "followup" and columns.has(r))  # one column for all arms of a row
+            own = tuple(r for r in roles if r not in shared)
+            slots = columns.slots(*own)
             if len(slots) < 2:
                 continue
             named = columns.slots("treatment")[: len(slots)]
@@ -114,11 +123,11 @@ def arms_across(columns: Columns, sheet: Sheet) -> list[Layout]:
             for slot in chosen:
                 if named:
                     found["treatment", slot] = columns.slotted["treatment"][slot]
-                for role in (*roles, *more):
+                for role in (*own, *more):
                     if slot in columns.slotted.get(role, {}):
                         found[role, slot] = columns.slotted[role][slot]
-            if columns.has("arms"):
-                found["arms", 0] = columns.single["arms"]
+            for role in (*shared, *(("arms",) if columns.has("arms") else ())):
+                found[role, 0] = columns.single[role]
             out.append(Layout("arms across", numbers, found, chosen))
             break
     return out
@@ -179,6 +188,24 @@ SHAPES: tuple[Callable[[Columns, Sheet], list[Layout]], ...] = (
 )
 
 
+def _levels(columns: Columns, sheet: Sheet, measure: Measure | None) -> Layout:
+    """One arm per row with the columns of nested responses that the user named."""
+    names = _arm_names(columns)
+    if names is None or not columns.has("n"):
+        raise DataError("nested responses need a study, a treatment and a number of patients in each row",
+                        file=sheet.file, row=1, fix="Name them: columns={'study': ..., 'treatment': ..., 'n': ...}.",
+                        )  # fmt: skip
+    found = {(r, 0): columns.single[r] for r in (*names, "n")}
+    found |= {("level", i): header for i, header in enumerate(columns.levels, 1)}
+    layout = Layout("arm per row", "levels", found)
+    if not layout.allows(measure):
+        raise DataError(
+            f"{measure.name} ({measure.label}) has no model of nested responses", file=sheet.file, row=1,
+            fix=f"Choose {' or '.join(LEVEL_MEASURES)}.",
+        )  # fmt: skip
+    return layout
+
+
 def layouts(columns: Columns, sheet: Sheet) -> list[Layout]:
     """Every layout that a table's columns allow, the preferred first."""
     found = [layout for shape in SHAPES for layout in shape(columns, sheet)]
@@ -206,12 +233,16 @@ def choose(columns: Columns, sheet: Sheet, measure: Measure | None) -> tuple[Lay
     DataError
         When no layout fits; the message says which columns are missing.
     """
-    found = layouts(columns, sheet)
-    fitting = [x for x in found if columns.asked <= x.roles and x.allows(measure)]
+    if columns.levels:
+        return _levels(columns, sheet, measure), []
+    asked = columns.asked - {"class"}  # beside the numbers, in any layout
+    followed = "followup" in columns.asked or (measure is not None and measure.kind == "followup")
+    found = [x for x in layouts(columns, sheet) if x.numbers != "followup" or followed]
+    fitting = [x for x in found if asked <= x.roles and x.allows(measure)]
     if fitting:
         return fitting[0], [x for x in found if x is not fitting[0]]
-    if found and not any(columns.asked <= x.roles for x in found):
-        left = ", ".join(sorted(columns.asked - found[0].roles))
+    if found and not any(asked <= x.roles for x in found):
+        left = ", ".join(sorted(asked - found[0].roles))
         raise DataError(f"the table reads as {found[0].shape} ({found[0].numbers}), which has no place for {left}",
                         file=sheet.file, row=1, fix=_what_is_needed(columns, sheet))  # fmt: skip
     if found:
@@ -270,6 +301,7 @@ def _measure_needs(measure: Measure) -> str:
         "counts": "It needs events and n for each arm",
         "means": "It needs mean, and sd with n (or se), for each arm",
         "rates": "It needs events and time_at_risk for each arm",
+        "followup": "It needs events, n and followup (time) for each arm",
         None: "It needs an effect with its standard error for each contrast",
     }[measure.kind]
     return f"{needs}. Choose another measure, or name the columns (columns={{'events': 'r', ...}})."

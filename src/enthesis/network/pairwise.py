@@ -305,6 +305,10 @@ def _two_arm(study, arms, y, v) -> Group:
 def _multi_arm(block: Contrasts, row: NDArray[np.int64], studies: tuple[str, ...]) -> Group:
     name = studies[block.study[row[0]]]
     where = block.rows[row[0]] if block.rows else None
+    treatments, versus = block.treatment[row], block.comparator[row]
+    repeated = len(set(versus.tolist())) == 1 and len(set(treatments.tolist())) < len(row)
+    if repeated or np.any(treatments == versus):
+        return _repeated_arms(block, row, name, where)
     arms = sorted({*block.treatment[row].tolist(), *block.comparator[row].tolist()})
     k = len(arms)
     index = {t: i for i, t in enumerate(arms)}
@@ -335,6 +339,27 @@ def _multi_arm(block: Contrasts, row: NDArray[np.int64], studies: tuple[str, ...
             file=where, fix="Check the standard errors of this study; give arm data if you have them.",
         )  # fmt: skip
     return Group(study=block.study[row[:1]], arms=np.array([arms]), y=y[None], v=v[None])
+
+
+def _repeated_arms(block: Contrasts, row: NDArray[np.int64], name: str, where: str | None) -> Group:
+    """A study that lists its arms, some on one treatment, against one baseline arm with its own standard error."""
+    shared = block.se_comparator[row]
+    if len(set(block.comparator[row].tolist())) > 1 or not np.isfinite(shared).all():
+        raise DataError(
+            f"study {name!r} has several arms on one treatment, which only contrasts against one baseline arm with its "
+            "own standard error can tell apart", file=where, fix="Give the study in that layout, or as arms.",
+        )  # fmt: skip
+    arms = np.r_[block.comparator[row[:1]], block.treatment[row]]
+    own = np.r_[shared[0] ** 2, block.se[row] ** 2 - shared[0] ** 2]
+    if own.min() <= 0:
+        raise DataError(
+            f"study {name!r}: the comparator's standard error ({shared[0]:.4g}) is larger than its contrasts allow",
+            file=where, fix="Give the standard error of the comparator's arm, not of a contrast.",
+        )  # fmt: skip
+    mean = np.r_[0.0, block.y[row]]
+    v = own[:, None] + own[None, :]
+    np.fill_diagonal(v, 0.0)
+    return Group(study=block.study[row[:1]], arms=arms[None], y=(mean[:, None] - mean[None, :])[None], v=v[None])
 
 
 def _check_loops(name, where, y, v) -> None:

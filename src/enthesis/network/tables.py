@@ -9,22 +9,25 @@ with an entry in the ledger: arms without numbers, studies with one arm. Studies
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from enthesis.errors import DataError, UsageError, unknown_name
-from enthesis.network.arms import ArmRows, arm_block, comparable_arms, read_arms
+from enthesis.network.arms import ArmRows, LevelCounts, RepeatedArms, arm_block, comparable_arms, read_arms
 from enthesis.network.blocks import Block, Contrasts
 from enthesis.network.cells import Numbers, natural_order
 from enthesis.network.contrasts import ContrastRows, contrast_block, read_contrasts
-from enthesis.network.headers import check_roles, read_headers, told_measure, unused
+from enthesis.network.headers import check_roles, level_headers, read_headers, told_measure, unused
 from enthesis.network.layouts import Layout, choose
 from enthesis.network.ledger import Entry, Ledger
-from enthesis.network.measures import EFFECT, IRR, MD, MEASURES, OR, ContinuityCorrection, Measure
+from enthesis.network.measures import EFFECT, HR, IRR, MD, MEASURES, OR, ContinuityCorrection, Measure
 from enthesis.network.measures import measure as named_measure
 from enthesis.network.network import Network, Treatment
 from enthesis.network.reading import Sheet, read_table
+from enthesis.network.study_columns import beside
 
 #: names that a reference treatment usually has, compared in lower case
 _REFERENCES = re.compile(
@@ -40,7 +43,9 @@ def from_table(
     measure: str | Measure | None = None,
     reference: str | None = None,
     better: Literal["higher", "lower"] | None = None,
-    columns: dict[str, str] | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    level_counts: LevelCounts | None = None,
+    repeated_arms: RepeatedArms = "added up",
     study: str | None = None,
     treatment: str | None = None,
     comparator: str | None = None,
@@ -63,7 +68,8 @@ def from_table(
     Parameters
     ----------
     table : path, data frame, dictionary of columns, or list of records
-        One row per arm (events and n; mean with sd and n, or se; events and time at risk), one row per study with
+        One row per arm (events and n; mean with sd and n, or se; events and time at risk; for HR events, n and
+        follow-up; for nested responses n and the levels), one row per study with
         numbered columns (`t1, r1, n1, t2, ...`), or one row per contrast (`TE, seTE, treat1, treat2`; or gemtc's
         `diff, std.err` with an empty `diff` in the study's baseline row, whose standard error is that of the
         baseline arm). A table may hold rows of arms and, for other studies, rows of contrasts. Effects of ratios are
@@ -78,7 +84,12 @@ def from_table(
         Whether more of the outcome is good; without it nothing is ranked as best.
     columns : dict of role to column, optional
         Which column is what, where names do not tell: `{"events": "resp"}`. The arguments `study` to `p` say
-        the same one by one.
+        the same one by one. `{"levels": ["pasi50", "pasi75"]}` reads nested responses, the easiest level first.
+    level_counts : {"cumulative", "exclusive"}, optional
+        Needed with levels: whether a cell counts all patients who reached the level, or only those who reached no
+        higher one that the arm reports.
+    repeated_arms : {"added up", "apart"}
+        Groups of patients on one treatment in a study: one arm, or arms of their own, each with its random effect.
     correction : ContinuityCorrection, optional
         For models that work on contrasts; 0.5 where a comparison has a zero cell by default.
     title : str
@@ -87,7 +98,9 @@ def from_table(
     Returns
     -------
     Network
-        With `mapping` (role → column) and a `ledger` of all that was left out, changed or noted.
+        With `mapping` (role → column) and a `ledger` of all that was left out, changed or noted. A column `class`
+        gives the treatments their class; other columns that say one number (or one of two words) about each study are
+        kept as `covariates`.
 
     Raises
     ------
@@ -113,20 +126,29 @@ def from_table(
              "sd": sd, "se": se, "time_at_risk": time_at_risk, "effect": effect, "lower": lower,
              "upper": upper, "statistic": statistic, "p": p}  # fmt: skip
     sheet = read_table(table)
-    asked = check_roles({**(columns or {}), **{k: v for k, v in named.items() if v is not None}})
-    found = read_headers(sheet.header, asked, sheet.file)
+    if repeated_arms not in get_args(RepeatedArms):
+        raise unknown_name("way with repeated arms", repeated_arms, get_args(RepeatedArms))
+    roles = dict(columns or {})
+    levels = _levels(roles.pop("levels", None), level_counts, sheet)
+    asked = check_roles({**roles, **{k: v for k, v in named.items() if v is not None}})
+    found = replace(read_headers(sheet.header, asked, sheet.file), levels=levels)
     layout, others = choose(found, sheet, chosen)
     chosen = chosen or _default_measure(layout, others)
-    ledger = [*sheet.notes, *_mapping_notes(sheet, layout, others, chosen)]
-    studies, names, blocks = _blocks(sheet, layout, others, chosen, ledger)
+    ledger: list[Entry] = []
+    studies, names, blocks, arms, contrasts = _blocks(
+        sheet, layout, others, chosen, ledger, level_counts or "cumulative", repeated_arms
+    )
     if not studies or len(names) < 2:
         raise DataError(
             f"nothing to compare: {len(studies)} studies and {len(names)} treatments are left{_why(ledger)}",
             file=sheet.file, fix="Give at least one study with numbers for two treatments.",
         )  # fmt: skip
+    covariates, classes, used = beside(sheet, layout, found, arms, contrasts, studies, ledger)
+    ledger[:0] = [*sheet.notes, *_mapping_notes(sheet, layout, others, chosen, used)]
     return Network(
         studies=studies,
-        treatments=tuple(Treatment(name=t) for t in names),
+        treatments=tuple(Treatment(name=t, drug_class=classes.get(t, "")) for t in names),
+        covariates=covariates,
         blocks=blocks,
         measure=chosen,
         reference=_reference(reference, studies, names, blocks, ledger),
@@ -138,23 +160,44 @@ def from_table(
     )
 
 
+def _levels(asked: object, counts: str | None, sheet: Sheet) -> tuple[str, ...]:
+    """The columns of nested responses, with what their cells count said by the user."""
+    levels = level_headers(asked, sheet.header)
+    if counts not in (None, *get_args(LevelCounts)):
+        raise unknown_name("way of counting levels", counts, get_args(LevelCounts))
+    if levels and counts is None:
+        raise UsageError(
+            f"say what the levels {', '.join(levels)} count: level_counts='cumulative' when a cell holds all patients "
+            "who reached the level, 'exclusive' when it holds those who reached no higher one."
+        )
+    return levels
+
+
 def _blocks(
-    sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure, ledger: list[Entry]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Block, ...]]:
-    """Studies, treatments and blocks in their final order; what was left out goes to the ledger."""
+    sheet: Sheet,
+    layout: Layout,
+    others: list[Layout],
+    measure: Measure,
+    ledger: list[Entry],
+    level_counts: LevelCounts,
+    repeated: RepeatedArms,
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Block, ...], ArmRows | None, ContrastRows | None]:
+    """Studies, treatments and blocks in their final order, with the rows behind them; what was left out goes to the
+    ledger.
+    """
     arms = contrasts = None
     if layout.numbers == "contrasts":
         read = _numbers(sheet, layout)
-        contrasts = read_contrasts(sheet, layout, read, measure, ledger)
+        contrasts = read_contrasts(sheet, layout, read, measure, ledger, apart=repeated == "apart")
     else:
         spare = next((x for x in others if x.shape == "contrast per row" and x.allows(measure)), None)
         spare = spare if layout.header("treatment", 1) or layout.shape == "arm per row" else None
         read = _numbers(sheet, layout, spare)
-        rows, lost = read_arms(sheet, layout, read, measure, ledger)
+        rows, lost = read_arms(sheet, layout, read, measure, ledger, level_counts=level_counts)
         if lost and spare:
             contrasts, rows, lost = _completed(sheet, layout, spare, read, measure, rows, lost, ledger)
         ledger += lost
-        arms = comparable_arms(rows, ledger)
+        arms = comparable_arms(rows, ledger, repeated)
     ledger += read.notes
     named = [r for r in (arms[0] if arms else None, contrasts) if r is not None]
     studies = tuple(natural_order({s for r in named for s in r.study}))
@@ -166,7 +209,7 @@ def _blocks(
         blocks.append(arm_block(*arms, *at))
     if contrasts and contrasts.study:
         blocks.append(contrast_block(contrasts, sheet, *at))
-    return studies, treatments, tuple(blocks)
+    return studies, treatments, tuple(blocks), arms[0] if arms else None, contrasts
 
 
 def _numbers(sheet: Sheet, *layouts: Layout | None) -> Numbers:
@@ -206,13 +249,16 @@ def _default_measure(layout: Layout, others: list[Layout]) -> Measure:
         told = told_measure(header)[0]
         if told and layout.allows(MEASURES[told]):
             return MEASURES[told]
-    return {"counts": OR, "means": MD, "rates": IRR, "contrasts": EFFECT}[layout.numbers]
+    usual = {"counts": OR, "levels": OR, "means": MD, "rates": IRR, "followup": HR, "contrasts": EFFECT}
+    return usual[layout.numbers]
 
 
-def _mapping_notes(sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure) -> list[Entry]:
+def _mapping_notes(
+    sheet: Sheet, layout: Layout, others: list[Layout], measure: Measure, beside: set[str]
+) -> list[Entry]:
     mapping = layout.mapping()
     said = "; ".join(f"{role} = {header}" for role, header in mapping.items() if role != "layout")
-    ignored = unused(sheet.header, set(layout.columns.values()))
+    ignored = unused(sheet.header, set(layout.columns.values()) | beside)
     reason = f"{sheet.file} was read as {mapping['layout']}: {said}; measure {measure.name}."
     if ignored:
         reason += f" Not used: {', '.join(h[:40] for h in ignored[:20])}{', …' if len(ignored) > 20 else ''}."
