@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from enthesis.errors import DataError, ModelError, UsageError
 from enthesis.inference.intervals import CI_METHODS
+from enthesis.inference.locscale import location_scale
 from enthesis.inference.metareg import meta_regression
 from enthesis.inference.metareg_tests import cluster_robust, permutation_test
 from enthesis.inference.regression import METHODS
@@ -123,3 +124,24 @@ def test_cluster_robust_errors_do_not_depend_on_the_order_of_studies():
 def test_fewer_clusters_than_coefficients_are_refused():
     with pytest.raises(DataError, match="2 clusters cannot carry 2 coefficients"):
         cluster_robust(meta_regression(Y, V, X), list("aaabbb"))
+
+
+def test_a_location_scale_model_with_an_intercept_alone_is_the_random_effects_model():
+    one, two = location_scale(Y, V), meta_regression(Y, V)
+    assert (one.tau2[0], one.beta[0]) == pytest.approx((two.tau2, two.beta[0]), rel=1e-5)
+
+
+def test_scale_moderators_of_two_groups_fit_each_group_alone():
+    group = np.array([0, 0, 0, 1, 1, 1])
+    y, v = np.array([0.1, 0.8, -0.5, 1.5, -1.1, 0.2]), np.full(6, 0.05)
+    both = location_scale(y, v, {"g": group}, {"g": group}, tau="REML")
+    alone = [meta_regression(y[group == g], v[group == g]).tau2 for g in (0, 1)]
+    assert both.status.ok
+    assert (both.tau2[0], both.tau2[3]) == pytest.approx(alone, rel=1e-4)
+
+
+def test_heterogeneity_that_vanishes_in_a_group_is_said_and_not_guessed():
+    group = np.array([0, 0, 0, 1, 1, 1])
+    result = location_scale([0.1, 0.9, -0.7, 0.30, 0.31, 0.29], np.full(6, 0.1), None, {"g": group})
+    assert not result.status.ok
+    assert np.isnan(result.scale_cov).all()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from enthesis.evidence import Store, bundled_evidence, load_tables
     from enthesis.inference.fit import Fit, fit
     from enthesis.inference.glmm import mixed_model
+    from enthesis.inference.locscale import location_scale
     from enthesis.inference.metareg import meta_regression
     from enthesis.inference.metareg_tests import cluster_robust, permutation_test
     from enthesis.inference.stratified import mantel_haenszel, peto
@@ -58,6 +59,7 @@ _HOME = {
     "enthesis.evidence": ("Store", "bundled_evidence", "load_tables"),
     "enthesis.inference.fit": ("Fit", "fit"),
     "enthesis.inference.glmm": ("mixed_model",),
+    "enthesis.inference.locscale": ("location_scale",),
     "enthesis.inference.metareg": ("meta_regression",),
     "enthesis.inference.metareg_tests": ("cluster_robust", "permutation_test"),
     "enthesis.inference.stratified": ("mantel_haenszel", "peto"),
@@ -114,6 +116,7 @@ __all__ = [
     "from_table",
     "league",
     "load_tables",
+    "location_scale",
     "mantel_haenszel",
     "meta_regression",
     "mixed_model",

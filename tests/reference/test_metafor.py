@@ -10,6 +10,7 @@ import pytest
 
 from enthesis.inference.fit import fit
 from enthesis.inference.glmm import mixed_model
+from enthesis.inference.locscale import location_scale
 from enthesis.inference.metareg import meta_regression
 from enthesis.inference.metareg_tests import cluster_robust
 from enthesis.inference.stratified import mantel_haenszel, peto
@@ -103,6 +104,14 @@ def test_bcg_on_latitude_and_allocation(effects):
     assert result.names == ("intercept", "ablat", "alloc=random", "alloc=systematic")
     assert (*result.beta, result.QM) == pytest.approx(
         (0.416339631334432, -0.0298459236695034, -0.214648848849011, -0.0697523743564878, 33.3206459806786), rel=1e-3
+    )
+
+
+def test_bcg_with_latitude_for_effect_and_heterogeneity(effects):
+    latitude = {"ablat": table("bcg").ablat}
+    result = location_scale(effects.effect, effects.variance, latitude, latitude)
+    assert (*result.beta, *result.alpha) == pytest.approx(
+        (0.251476041051362, -0.0291105216249222, -2.54250096641238, -0.000730145508897059), rel=1e-5
     )
 
 

@@ -22,6 +22,7 @@ from enthesis.estimands import ranks
 from enthesis.inference import rare
 from enthesis.inference.fit import fit
 from enthesis.inference.glmm import mixed_model
+from enthesis.inference.locscale import location_scale
 from enthesis.inference.metareg import MetaRegression, meta_regression
 from enthesis.inference.metareg_tests import cluster_robust
 from enthesis.inference.regression import log_likelihood
@@ -147,6 +148,10 @@ def bcg(golden: Path) -> Found:
     robust = cluster_robust(one, data["trial"])
     got = [robust.se[0], robust.statistic[0], robust.pvalue[0]]
     yield "robust", gap(got, [peer["robust"][x] for x in ("se", "tval", "pval")]), ITERATED
+    scale = location_scale(y, v, latitude, latitude)
+    theirs = peer["locscale"]
+    yield "location-scale", gap([*scale.beta, *scale.alpha], [*theirs["beta"], *theirs["alpha"]]), ITERATED
+    yield "location-scale: se", gap(np.sqrt(np.diag(scale.scale_cov)), theirs["se.alpha"]), OPTIMISED
     rows = []
     for i, trial in enumerate(data["trial"]):
         for treatment, arm in (("vaccine", "t"), ("control", "c")):
