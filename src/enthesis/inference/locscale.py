@@ -136,7 +136,7 @@ def location_scale(
     curvature = 0.5 * (curvature + curvature.T) * np.outer(spread, spread)
     alpha = a / spread
     ratio = tau2(a) / float(np.median(v))
-    bounded = _VANISHED < ratio.min() and ratio.max() < 1 / _VANISHED
+    bounded = ratio.min() > _VANISHED and ratio.max() < 1 / _VANISHED
     inside = bool(np.all(np.linalg.eigvalsh(curvature) > 0) and bounded)
     ok = inside and float(np.abs(slope(a)).max()) < 1e-4
     now = regression.solve(y, X, 1 / (v + tau2(a)))
