@@ -16,7 +16,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.linalg.lapack import dpotri
 
 from enthesis.models.target import ContrastTarget
 
@@ -57,8 +56,8 @@ class GLS:
     @cached_property
     def cov(self) -> Array:
         """Covariance of d, shape (treatments, treatments); zero in the reference's row and column."""
-        lower, _ = dpotri(self.factor, lower=1)
-        inverse = np.tril(lower) + np.tril(lower, -1).T
+        inverse = cho_solve((self.factor, True), np.eye(len(self.factor)), overwrite_b=True, check_finite=False)
+        inverse = 0.5 * (inverse + inverse.T)
         if self.basis is not None:
             cov = self.basis @ inverse @ self.basis.T
             return 0.5 * (cov + cov.T)
