@@ -206,10 +206,7 @@ def effect_sizes(golden: Path, data: Path) -> Found:
         names = {"r": "events", "y": "mean"} | ({"exposure": "time_at_risk"} if measure in ("IRR", "IRD") else {})
         wanted = ["study", "treatment", *{"IRR": ["r", "exposure"], "IRD": ["r", "exposure"]}.get(
             measure, ["y", "sd", "n"] if "y" in table else ["r", "n"])]  # fmt: skip
-        network = from_table(table[wanted].rename(columns=names), measure="MD" if measure == "ROM" else measure)
-        if measure == "ROM":
-            yield from ratio_of_means(network, theirs)
-            continue
+        network = from_table(table[wanted].rename(columns=names), measure=measure)
         ours = pair_lookup(network)
         at = network.index
         keys = [(str(s), at(a), at(b)) for s, a, b in zip(theirs["studlab"], theirs["treat1"], theirs["treat2"])]
@@ -226,25 +223,6 @@ def effect_sizes(golden: Path, data: Path) -> Found:
         differ = spoken & (np.isfinite(wanted[:, 0]) != known)
         yield f"pairwise {measure}: contrasts that one side lacks", float(differ.sum()), 0
         yield f"pairwise {measure}", gap(got, np.where(np.array(known)[:, None], wanted, np.nan)), EXACT
-
-
-def ratio_of_means(network: Network, theirs: dict) -> Found:
-    """Study by study, where both means are above 0: the measure refuses others, as their logarithm does not exist."""
-    block = network.blocks[0]
-    arms = {(network.studies[s], t): i for i, (s, t) in enumerate(zip(block.study, block.treatment))}
-    differences = []
-    for study, a, b, y, se in zip(*(theirs[x] for x in ("studlab", "treat1", "treat2", "TE", "seTE"))):
-        i, j = (arms[str(study), network.index(name)] for name in (a, b))
-        if y is None or block.y[i] <= 0 or block.y[j] <= 0:
-            continue
-        rows = [
-            {"study": "1", "treatment": name, "mean": block.y[at], "sd": block.sd[at], "n": block.n[at]}
-            for name, at in (("B", i), ("A", j))
-        ]
-        one = study_effects(from_table(rows, measure="ROM", reference="A")).iloc[0]
-        differences.append(gap([one.effect, one.variance**0.5], [y, se]))
-    if differences:
-        yield "pairwise ROM (means above 0)", max(differences), EXACT
 
 
 def pair_lookup(network: Network) -> dict[tuple[str, int, int], tuple[float, float]]:

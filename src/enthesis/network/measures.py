@@ -150,7 +150,7 @@ def _hedges_g(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
 
 
 def _log_ratio_of_means(a: Arms, b: Arms, inc: Array) -> tuple[Array, Array]:
-    y = np.log(a["y"]) - np.log(b["y"])
+    y = np.log(a["y"] / b["y"])  # of two falls too: the larger one has the larger ratio
     return y, (a["se"] / a["y"]) ** 2 + (b["se"] / b["y"]) ** 2
 
 

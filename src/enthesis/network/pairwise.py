@@ -172,12 +172,6 @@ def _from_arms(
             "a standardised mean difference needs the standard deviation and the number of patients of every arm",
             file=block.rows[at] if block.rows else None, fix="Give sd and n, or use the measure MD.",
         )  # fmt: skip
-    if measure.name == "ROM" and np.any(block.y <= 0):
-        at = int(np.flatnonzero(block.y <= 0)[0])
-        raise DataError(
-            "a ratio of means needs means above 0", file=block.rows[at] if block.rows else None,
-            value=block.y[at], fix="Use the measure MD or SMD.",
-        )  # fmt: skip
     groups: list[Group] = []
     dropped: list[Dropped] = []
     for k, positions in by_size(block.study):
@@ -258,11 +252,12 @@ def _partial(block, positions, y, v, usable) -> tuple[list[Group], list[Dropped]
         lost.append(worst)
     if len(keep) == 1:
         lost, keep = list(range(len(positions))), []
-    reason = (
-        "no events in any arm, or events in all patients: no information on a ratio"
-        if keep == []
-        else "no usable contrast with the study's other arms (zero cells)"
-    )
+    if isinstance(block, ArmMeans):
+        reason = "means of 0 or of different signs have no ratio"
+    elif keep == []:
+        reason = "no events in any arm, or events in all patients: no information on a ratio"
+    else:
+        reason = "no usable contrast with the study's other arms (zero cells)"
     dropped = [
         Dropped(study=int(block.study[positions[a]]), treatment=int(block.treatment[positions[a]]), comparator=None,
                 reason=reason)
