@@ -116,6 +116,14 @@ def test_the_multinomial_approximation_is_good_when_events_are_few_among_many():
     assert approximate == pytest.approx(exact, abs=2e-3)
 
 
+def test_the_exact_likelihood_is_within_reach_for_thousands_of_events():
+    rows = [("1", "A", 2200, 9000), ("1", "B", 1900, 8800), ("1", "C", 2100, 9100), ("2", "A", 3000, 9900),
+            ("2", "B", 2500, 9800)]  # fmt: skip
+    exact, logistic = (fit(network(rows), engine=e) for e in ("nch", "plr"))
+    assert exact.status.ok
+    assert exact.estimate == pytest.approx(logistic.estimate, abs=1e-3)
+
+
 @EVERY
 def test_random_effects_are_refused_in_words(engine):
     with pytest.raises(ModelError, match="common effects only"):

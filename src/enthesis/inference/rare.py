@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import gammaln
 
 Array = NDArray[np.float64]
@@ -238,7 +239,7 @@ def noncentral_hypergeometric(arms: Arms) -> RareFit:
         value, score, information = 0.0, np.zeros(arms.size), np.zeros((arms.size, arms.size))
         for at, logs in zip(studies, weights, strict=True):
             t = arms.treatment[at]
-            log_total, mean, cov = _conditional(logs, d[t], int(arms.r[at].sum()))
+            log_total, mean, cov = _conditional(logs, arms.n[at], d[t], int(arms.r[at].sum()))
             value += float(arms.r[at] @ d[t]) - log_total
             score[t] += arms.r[at] - mean
             information[np.ix_(t, t)] += cov
@@ -293,12 +294,17 @@ def _log_binomials(n: float, R: float) -> Array:
     return np.where(j <= n, gammaln(n + 1) - gammaln(inside + 1) - gammaln(n - inside + 1), -np.inf)
 
 
-def _conditional(logs: list[Array], d: Array, R: int) -> tuple[float, Array, Array]:
-    """Log normaliser, means and covariance of the arms' events given their sum R."""
+def _conditional(logs: list[Array], n: Array, d: Array, R: int) -> tuple[float, Array, Array]:
+    """Log normaliser, means and covariance of the arms' events given their sum R.
+
+    A common shift of all log odds changes nothing given the sum; the one at which the arms' binomial means add up to R
+    keeps every term within reach of floating point.
+    """
     j = np.arange(R + 1)
-    tilted = [w + j * x for w, x in zip(logs, d, strict=True)]
-    tops = [t.max() for t in tilted]
-    f = [np.exp(t - top) for t, top in zip(tilted, tops, strict=True)]
+    shift = _balancing_shift(n, d, R)
+    eta = d + shift
+    scale = n * np.logaddexp(0, eta)
+    f = [np.exp(w + j * x - c) for w, x, c in zip(logs, eta, scale, strict=True)]
     k = len(f)
     total = _convolved(f, R)[R]
     mean = np.empty(k)
@@ -311,7 +317,15 @@ def _conditional(logs: list[Array], d: Array, R: int) -> tuple[float, Array, Arr
             rest = _convolved([f[c] for c in range(k) if c not in (a, b)], R)[::-1]
             p = _convolved([f[a], f[b]], R) * rest / total
             second[a, b] = second[b, a] = (p @ j**2 - second[a, a] - second[b, b]) / 2
-    return float(np.log(total) + sum(tops)), mean, second - np.outer(mean, mean)
+    return float(np.log(total) + scale.sum() - shift * R), mean, second - np.outer(mean, mean)
+
+
+def _balancing_shift(n: Array, d: Array, R: int) -> float:
+    """The c at which Σ n / (1 + exp(-d - c)) = R; exists for 0 < R < Σ n."""
+    centre = float(np.log(R / (n.sum() - R)))
+    return float(
+        brentq(lambda c: float(np.sum(n / (1 + np.exp(-d - c)))) - R, centre - d.max() - 1, centre - d.min() + 1)
+    )
 
 
 def _convolved(parts: list[Array], R: int) -> Array:
