@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 
 import numpy as np
 import pandas as pd
@@ -137,7 +138,7 @@ def test_bars_turn_into_a_heat_map_when_parts_cannot_be_told_apart(examples):
 def test_the_shares_of_a_bar_sum_to_one():
     table = pd.DataFrame([[0.7, 0.289, 0.011]], index=["B : A"], columns=["B : A", "C : A", "C : B"])
     (values,) = PLOTS["contribution"].chart(table).to_dict()["datasets"].values()
-    assert sum(row["share"] for row in values) == pytest.approx(1)
+    assert sum(row["share"] for row in json.loads(values)) == pytest.approx(1)
 
 
 def test_a_hostile_name_stays_text():

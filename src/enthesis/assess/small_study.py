@@ -205,9 +205,10 @@ def _begg(data: PairEffects) -> AsymmetryTest:
 
 def _counts(data: PairEffects, method: str) -> tuple[Array, Array]:
     if data.events is None or data.measure.name != "OR":
+        lack = f"is on {data.measure.name}" if data.measure.name != "OR" else "has no counts"
         raise UsageError(
-            f"the test {method!r} is for odds ratios from events and patients of both arms; this comparison is on "
-            f"{data.measure.name}{'' if data.events is not None else ' without counts'}. Use 'egger' or 'egger-random'."
+            f"the test {method!r} is for odds ratios from events and patients of both arms; this comparison {lack}. "
+            "Use 'egger' or 'egger-random'."
         )
     return data.events, data.patients
 

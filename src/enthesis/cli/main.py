@@ -22,6 +22,11 @@ from enthesis import __version__
 COMMANDS: dict[str, str] = {
     "review": "Run a standing review: build its networks, fit its models, write its report.",
     "fit": "Fit a network meta-analysis to a table of studies.",
+    "consistency": "Do direct and indirect evidence agree?",
+    "contribution": "What does each comparison, or each study, contribute to each estimate?",
+    "ranks": "Rank treatments, against a difference that matters, over one question or several.",
+    "influence": "What would the estimates be without a study or a comparison?",
+    "funnel": "Small-study effects: tests, corrections and funnel plots.",
     "evidence": "Load published results into a store and see what is behind each number.",
 }
 

@@ -71,7 +71,7 @@ def export(table: pd.DataFrame, path: str | Path, *, title: str = "") -> Path:
         raise UsageError(f"{str(path)!r} must end in {', '.join(writers)}: the ending says what is written.")
     if not path.parent.is_dir():
         raise UsageError(f"the folder of {str(path)!r} does not exist: make it, or name another file.")
-    _write(path, writer(table, title))
+    write_bytes(path, writer(table, title))
     return path
 
 
@@ -187,15 +187,23 @@ def _docx(table: pd.DataFrame, title: str) -> bytes:
         section.page_width, section.page_height = section.page_height, section.page_width
     if title:
         document.add_heading(_printable(title), level=1)
-    grid = document.add_table(rows=1, cols=max(table.shape[1], 1))
+    texts = [[_printable(str(c)) for c in table.columns], *_shown_rows(table)]
+    grid = document.add_table(rows=len(texts), cols=max(table.shape[1], 1))
     grid.style = "Light List"
-    _fill(grid.rows[0], [_printable(str(c)) for c in table.columns], Pt(8))
+    grid.style.font.size = Pt(8)
+    cells = iter(grid._cells)  # one walk over the table; asking each row for its cells walks it again every time
+    for row in texts:
+        for text in row:
+            next(cells).text = text
     _repeat(grid.rows[0])
-    for row in zip(*(table.iloc[:, i].tolist() for i in range(table.shape[1])), strict=True):
-        _fill(grid.add_row(), [_shown(value) for value in row], Pt(8))
     stream = io.BytesIO()
     document.save(stream)
     return stream.getvalue()
+
+
+def _shown_rows(table: pd.DataFrame) -> list[list[str]]:
+    columns = [table.iloc[:, i].tolist() for i in range(table.shape[1])]
+    return [[_shown(value) for value in row] for row in zip(*columns, strict=True)]
 
 
 def _shown(value: Any) -> str:
@@ -216,14 +224,6 @@ def _printable(text: str) -> str:
     return "".join(mark if mark.isprintable() or mark == "\n" else " " for mark in text)
 
 
-def _fill(row: Any, texts: list[str], size: Any) -> None:
-    for cell, text in zip(row.cells, texts, strict=False):
-        cell.text = text
-        for paragraph in cell.paragraphs:
-            for run in paragraph.runs:
-                run.font.size = size
-
-
 def _repeat(row: Any) -> None:
     """The header row again on every page."""
     from docx.oxml import OxmlElement
@@ -234,7 +234,8 @@ def _repeat(row: Any) -> None:
     row._tr.get_or_add_trPr().append(mark)
 
 
-def _write(path: Path, raw: bytes) -> None:
+def write_bytes(path: Path, raw: bytes) -> None:
+    """Write a file so that it holds either the old or the new bytes, never a part."""
     if path.exists() and not path.is_file():  # a device or a pipe
         path.write_bytes(raw)
         return
