@@ -147,17 +147,16 @@ def _against_others(main: Reading) -> list[Parts]:
             f"{main.review.focus_class} are not decided. "
         )
     ]
+    said: list[Part] = []
     for codes, word in ((("important", "better"), "better than"), (("worse", "important-harm"), "worse than")):
-        found = table[table["verdict"].isin(codes)]
-        said: list[Part] = []
-        for row in found.itertuples():
+        for row in table[table["verdict"].isin(codes)].itertuples():
             said += [
                 "; " if said else "Decided: ",
                 f"{row.treatment} {word} {row.comparator}, {main.fit.network.measure.name} ",
                 Link(interval(row.estimate, row.lower, row.upper), "#" + main.where(row.treatment, row.comparator)),
                 " (compared directly)" if row.n_direct else " (indirect)",
             ]
-        parts += [*said, ". "] if said else []
+    parts += [*said, ". "] if said else []
     parts.append("An interval that holds both a gain and a loss does not show that two drugs are equal.")
     return [tuple(parts)]
 

@@ -163,7 +163,7 @@ def _table(value: Table) -> Markup:
     big = " many" if len(value.columns) > 12 else ""
     return Markup(
         '<div class="tablebox {}{}" id="{}">{}<div class="scroll" tabindex="0" role="region" aria-label="{}"><table>'
-        "<caption>{}</caption><thead><tr>{}</tr></thead><tbody>{}</tbody>{}</table></div></div>"
+        "<caption><span>{}</span></caption><thead><tr>{}</tr></thead><tbody>{}</tbody>{}</table></div></div>"
     ).format(value.kind, big, value.id, note, value.caption, value.caption, head, body, foot)
 
 

@@ -55,7 +55,7 @@ def inline(svg: str, prefix: str, label: str) -> tuple[str, int, int]:
     svg : str
         As drawn by `draw`.
     prefix : str
-        Put before each id, so that two figures of a page do not share one.
+        Starts each id, so that two figures of a page do not share one.
     label : str
         The text alternative.
 
@@ -73,14 +73,16 @@ def inline(svg: str, prefix: str, label: str) -> tuple[str, int, int]:
     if root.tag != SVG + "svg":
         raise ValueError("not an SVG drawing")
     width, height = (round(float(root.get(name, "0"))) for name in ("width", "height"))
-    _reduce(root, prefix)
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    # the drawing library numbers its ids through a whole process; here a figure is the same each time it is drawn
+    _reduce(root, {old: f"{prefix}-{i}" for i, old in enumerate(dict.fromkeys(ids))})
     root.set("role", "img")
     root.set("aria-label", label)
     text = ElementTree.tostring(root, encoding="unicode")
     return text, width, height
 
 
-def _reduce(element: ElementTree.Element, prefix: str) -> None:
+def _reduce(element: ElementTree.Element, ids: dict[str, str]) -> None:
     element.tag = element.tag.removeprefix(SVG)
     if element.tag == "svg":
         element.set("xmlns", "http://www.w3.org/2000/svg")
@@ -91,16 +93,16 @@ def _reduce(element: ElementTree.Element, prefix: str) -> None:
         if name not in _ATTRIBUTES:
             del element.attrib[name]
         elif name == "id":
-            element.set("id", f"{prefix}-{value}")
+            element.set("id", ids[value])
         elif "url" in value.lower():
             own = _OWN_REFERENCE.fullmatch(value)
-            if own:
-                element.set(name, f"url(#{prefix}-{own.group(1)})")
+            if own and own.group(1) in ids:
+                element.set(name, f"url(#{ids[own.group(1)]})")
             else:
                 del element.attrib[name]
     for child in list(element):
         if isinstance(child.tag, str) and child.tag.removeprefix(SVG) in _TAGS:
-            _reduce(child, prefix)
+            _reduce(child, ids)
         else:
             element.remove(child)
     # empty groups of the drawing library say nothing
