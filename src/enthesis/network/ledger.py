@@ -45,7 +45,8 @@ class Ledger:
 
     Examples
     --------
-    >>> ledger = Ledger((Entry(action="excluded", rule="one arm", reason="A single arm gives no contrast.", study="S1"),))
+    >>> lone = Entry(action="excluded", rule="one arm", reason="A single arm gives no contrast.", study="S1")
+    >>> ledger = Ledger((lone,))
     >>> len(ledger.excluded)
     1
     """
