@@ -17,7 +17,7 @@ from enthesis.assess.small_study import (
     comparison_adjusted_funnel,
     network_egger,
 )
-from enthesis.assess.trim_fill import trim_and_fill
+from enthesis.assess.trim_fill import funnel_points, trim_and_fill
 from enthesis.errors import DataError, UsageError
 from published import bcg
 
@@ -189,6 +189,16 @@ def test_filled_studies_mirror_those_that_were_trimmed():
     kept, trimmed = seen.head(len(seen) - found.missing), seen.tail(found.missing)
     centre = regression(kept.effect.to_numpy(), kept.se.to_numpy() ** 2).beta[0]
     assert (added.effect.to_numpy() - centre).tolist() == pytest.approx((centre - trimmed.effect.to_numpy()).tolist())
+
+
+def test_the_funnel_of_two_studies_has_no_filled_study():
+    points, centre = funnel_points(drifting(1.0, studies=2))
+    assert (len(points), points.filled.any(), points.effect.min() < centre < points.effect.max()) == (2, False, True)
+
+
+def test_the_funnel_of_more_studies_has_those_of_trim_and_fill():
+    network = drifting(2.0, spread=0.2)
+    assert funnel_points(network)[0].equals(trim_and_fill(network).studies)
 
 
 def test_filling_moves_the_estimate_towards_the_missing_side():

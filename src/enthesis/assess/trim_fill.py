@@ -158,6 +158,35 @@ def trim_and_fill(
     )  # fmt: skip
 
 
+def funnel_points(
+    network: Network, *, treatment: str | None = None, comparator: str | None = None
+) -> tuple[pd.DataFrame, float]:
+    """The points of a funnel plot of one comparison, with the studies that trim and fill adds, and its centre.
+
+    Parameters
+    ----------
+    network : Network
+    treatment, comparator : str, optional
+        The comparison; not needed for a network of two treatments.
+
+    Returns
+    -------
+    points : pandas.DataFrame
+        study, effect, se (model's scale), filled. With fewer than three studies, or all of one size, none is added.
+    centre : float
+        The random-effects mean of the studies seen.
+    """
+    import pandas as pd
+
+    data = pair_effects(network, treatment, comparator)
+    centre = float(regression(data.y, data.v).beta[0])
+    try:
+        points = trim_and_fill(network, treatment=data.treatment, comparator=data.comparator).studies
+    except UsageError:
+        points = pd.DataFrame({"study": list(data.study), "effect": data.y, "se": np.sqrt(data.v), "filled": False})
+    return points, centre
+
+
 def _side(data: PairEffects, tau: str) -> str:
     if np.ptp(data.v) < 1e-12 * data.v.max():
         raise UsageError("every study has the same standard error; say on which side studies may be missing.")

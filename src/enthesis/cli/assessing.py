@@ -7,6 +7,7 @@ people, `--json` for programs, `--export` for spreadsheets and documents, `--fig
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -256,10 +257,8 @@ def _print(title: str, table: pd.DataFrame) -> None:
 
 
 def _cell(value: Any) -> str:
-    import numpy as np
-
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.3g}"
-    return str(value)
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3g}"
+    return "" if value is None else str(value)

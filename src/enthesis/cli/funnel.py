@@ -93,10 +93,10 @@ def _comparison(fit: Any, treatment: str | None, comparator: str | None) -> Outc
     import pandas as pd
 
     from enthesis.assess.limit import limit_meta_analysis
-    from enthesis.assess.pair import pair_effects, regression
+    from enthesis.assess.pair import pair_effects
     from enthesis.assess.selection import selection_model
     from enthesis.assess.small_study import METHODS, asymmetry_test
-    from enthesis.assess.trim_fill import trim_and_fill
+    from enthesis.assess.trim_fill import funnel_points, trim_and_fill
     from enthesis.report.plots import contour_funnel
 
     network = fit.network
@@ -112,11 +112,7 @@ def _comparison(fit: Any, treatment: str | None, comparator: str | None) -> Outc
         _tried("selection model (one step)",
                lambda: _fields(selection_model(network, **named), *adjusted, "lrt", "df", "p", "alternative")),
     ]  # fmt: skip
-    try:
-        points = trim_and_fill(network, **named).studies
-    except ValueError:
-        points = pd.DataFrame({"study": list(data.study), "effect": data.y, "se": data.v**0.5, "filled": False})
-    centre = float(regression(data.y, data.v).beta[0])
+    points, centre = funnel_points(network, **named)
     name, log = network.measure.label, network.measure.scale == "log"
     shown = pd.DataFrame(
         [{"method": t["method"], "statistic": t.get("statistic"), "p": t.get("p"), "says": t["message"]} for t in tests]
