@@ -61,12 +61,20 @@ LIKELIHOODS = (
     Binomial(Logit()),
     Binomial(Cloglog()),
     Binomial(Probit()),
+    Binomial(Log()),
     Poisson(),
     Gaussian(),
 )
+#: without density above a linear predictor
+BOUNDED = (Binomial(Log()),)
 #: with cutpoints beside the linear predictor
 ORDERED = (Ordered(Probit()), Ordered(Logit()))
-HETEROGENEITIES = (Common(), Exchangeable(sd=HalfNormal(1.0)), Exchangeable(sd=Uniform(0, 5)))
+HETEROGENEITIES = (
+    Common(),
+    Exchangeable(sd=HalfNormal(1.0)),
+    Exchangeable(sd=Uniform(0, 5)),
+    Exchangeable(by="class"),
+)
 EFFECTS = (PerTreatment(), ClassEffects(), Components())
 CONSISTENCIES = (Consistent(), NodeSplit(treatment="B", comparator="A"), UnrelatedMeanEffects(), DesignByTreatment())
 REGRESSIONS = (Regression(covariate="x"), BaselineRisk())
@@ -115,7 +123,7 @@ MEASURES = (
     measures.HR,
     measures.EFFECT,
 )
-ENGINES = ("gls", "laplace", "mh", "nch", "nch-approximate", "plr")
+ENGINES = ("gls", "laplace", "nuts", "mh", "nch", "nch-approximate", "plr")
 LAYOUTS = ("arm_per_row", "arms_across", "contrast_per_row", "contrast_to_baseline")
 #: every command as it is typed
 COMMANDS = (
@@ -127,6 +135,7 @@ COMMANDS = (
     "ranks",
     "influence",
     "funnel",
+    "multiverse",
     "evidence load",
     "evidence summary",
     "evidence show",

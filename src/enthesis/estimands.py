@@ -110,8 +110,10 @@ def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
         # two scrambles of one Sobol sequence are functions of each other, row by row: the order of one is mixed
         order = np.random.default_rng(_seed(fit) + 1).permutation(len(fit.d))
         noise = normal_points(*fit.d.shape, seed=_seed(fit) + 1)[order]
-        new = fit.d + fit.tau_draws[:, None] / math.sqrt(2) * noise
-        spread = float(fit.weights @ fit.tau_draws**2)
+        tau = fit.tau_draws[:, None] if fit.tau_of_arms is None else fit.hyper_draws[:, fit.tau_of_arms]
+        new = fit.d + tau / math.sqrt(2) * noise
+        each = np.broadcast_to(fit.weights @ tau**2, (fit.d.shape[1],))
+        spread = 0.5 * (each[rows] + each[cols])
         lower, upper = _draw_intervals(new, fit.weights, rows, cols)
     else:
         spread = fit.tau.estimate**2

@@ -19,6 +19,7 @@ from enthesis.errors import DataError, EnthesisError, ModelError, UsageError, un
 from enthesis.hashing import content_hash
 from enthesis.inference import exact, gls, laplace, nuts
 from enthesis.inference import tau as between
+from enthesis.inference.diagnostics import quantiles
 from enthesis.inference.intervals import CI, Prediction, interval_rule, prediction_df
 from enthesis.inference.rare import RARE_ENGINES, Arms, rare_solution, uninformative
 from enthesis.inference.result import Posterior, Status
@@ -26,10 +27,10 @@ from enthesis.models.compile import compile_target
 from enthesis.models.consistency import Consistent
 from enthesis.models.effects import Components, PerTreatment
 from enthesis.models.heterogeneity import Common
-from enthesis.models.likelihoods import EXACT
+from enthesis.models.likelihoods import chosen_likelihood
 from enthesis.models.model import Model
 from enthesis.models.target import Target, contrast_target, require_connected
-from enthesis.network.blocks import ArmCounts, Contrasts
+from enthesis.network.blocks import ArmCounts
 from enthesis.network.geometry import components
 from enthesis.network.ledger import Entry
 from enthesis.network.network import Network
@@ -86,6 +87,9 @@ class Fit:
     d : float array, shape (draws, treatments), or None
         Draws of the effects against the reference.
     tau_draws : float array, shape (draws,), or None
+        Of tau; of the root mean square over classes when there is one tau per class.
+    tau_of_arms : int array, shape (treatments,), or None
+        Which column of `hyper_draws` is the tau of each treatment's arms.
     weights : float array, shape (draws,), or None
         Weights of the draws; sum to 1.
     theta : float array, shape (draws, parameters), or None
@@ -120,6 +124,7 @@ class Fit:
     status: Status
     d: Array | None = None
     tau_draws: Array | None = None
+    tau_of_arms: NDArray[np.int64] | None = None
     weights: Array | None = None
     theta: Array | None = None
     theta_names: tuple[str, ...] = ()
@@ -337,6 +342,8 @@ def _require_plain(model: Model, engine: str) -> None:
             f"the engine {engine!r} fits consistent effects without covariates. Use engine='laplace' for this model; "
             "enthesis.assess has the frequentist tests of consistency, meta_regression pairwise regression."
         )
+    if getattr(model.heterogeneity, "by", "all") != "all" or model.likelihood == "exact":
+        raise ModelError(f"the engine {engine!r} has one tau and a likelihood of its own. Use engine='laplace'.")
     known = (PerTreatment, Components) if engine == "gls" else (PerTreatment,)
     if not isinstance(model.effects, known):
         raise ModelError(f"the engine {engine!r} has one effect per treatment. Use engine='laplace' for this model.")
@@ -352,7 +359,7 @@ def _additivity(network: Network, additive: gls.GLS) -> dict[str, float]:
 
 
 def _fit_bayesian(network: Network, model: Model, wanted: str, seed: int, draws: int) -> Fit:
-    if any(isinstance(b, Contrasts) or (b.kind, network.measure.name) not in EXACT for b in network.blocks):
+    if any(chosen_likelihood(model.likelihood, b.kind, network.measure.name) is None for b in network.blocks):
         network = comparable(network)
     target = compile_target(model, network)
     engine, result = _posterior(target, wanted, seed, draws)
@@ -361,18 +368,19 @@ def _fit_bayesian(network: Network, model: Model, wanted: str, seed: int, draws:
         x.name: Tau(estimate=float(m), lower=float(lo), upper=float(hi))
         for x, m, lo, hi in zip(target.hypers, result.hyper_mean, *result.hyper_interval, strict=True)
     }
-    tau = [j for j, x in enumerate(target.hypers) if x.name == "tau"]
+    tau, of_arms, tau_draws = _taus(target, model, network, result)
     return Fit(
         network=network,
         model=model,
         engine=engine,
         estimate=D @ result.mean,
         covariance=D @ result.cov @ D.T,
-        tau=hyper.get("tau", Tau(estimate=0.0, lower=0.0, upper=0.0)),
+        tau=tau,
+        tau_of_arms=of_arms,
         heterogeneity=_contrast_heterogeneity(network),
         status=result.status,
         d=result.theta @ D.T,
-        tau_draws=result.hyper[:, tau[0]] if tau else np.zeros(len(result.theta)),
+        tau_draws=tau_draws,
         weights=result.weights,
         theta=result.theta,
         theta_names=target.names,
@@ -381,6 +389,27 @@ def _fit_bayesian(network: Network, model: Model, wanted: str, seed: int, draws:
         diagnostics={**result.diagnostics, "likelihood": list(target.likelihoods)},
         settings={"seed": seed, "draws": draws},
     )
+
+
+def _taus(
+    target: Target, model: Model, network: Network, result: Posterior
+) -> tuple[Tau, NDArray[np.int64] | None, Array]:
+    """tau, which hyperparameter belongs to the arms of each treatment, and draws of tau.
+
+    With one tau per class, tau stands for their root mean square.
+    """
+    at = [j for j, x in enumerate(target.hypers) if x.name == "tau" or x.name.startswith("tau[")]
+    if not at:
+        return Tau(estimate=0.0, lower=0.0, upper=0.0), None, np.zeros(len(result.theta))
+    of_arms = at[0] + model.heterogeneity.of_treatments(network)
+    if len(at) == 1:
+        lower, upper = result.hyper_interval[:, at[0]]
+        mean = result.hyper_mean[at[0]]
+        return Tau(estimate=float(mean), lower=float(lower), upper=float(upper)), of_arms, result.hyper[:, at[0]]
+    draws = np.sqrt((result.hyper[:, at] ** 2).mean(1))
+    lower, upper = quantiles(draws[:, None], result.weights, (0.025, 0.975))[:, 0]
+    mean = float(result.weights @ draws)
+    return Tau(estimate=mean, lower=float(lower), upper=float(upper)), of_arms, draws
 
 
 def _posterior(target: Target, wanted: str, seed: int, draws: int) -> tuple[str, Posterior]:

@@ -358,9 +358,11 @@ def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0, steps: in
 
 
 def _log_sum_exp(values: Array) -> Array:
-    """Over the last axis."""
+    """Over the last axis; -inf where all values are."""
     top = values.max(axis=-1)
-    return top + np.log(np.exp(values - top[..., None]).sum(axis=-1))
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return top + np.log(np.exp(values - top[..., None]).sum(axis=-1))
 
 
 _LOG_2PI = float(np.log(2 * np.pi))

@@ -16,7 +16,7 @@ from enthesis.models.additions import Addition, additions, cutpoints
 from enthesis.models.consistency import NodeSplit, UnrelatedMeanEffects
 from enthesis.models.effects import Layout, require_estimable
 from enthesis.models.heterogeneity import Exchangeable
-from enthesis.models.likelihoods import EXACT, Gaussian, Likelihood
+from enthesis.models.likelihoods import Gaussian, Likelihood, chosen_likelihood
 from enthesis.models.model import Model
 from enthesis.models.priors import Normal
 from enthesis.models.target import ArmPart, GaussianPart, Hyper, Penalty, Target
@@ -53,13 +53,11 @@ def compile_target(model: Model, network: Network) -> Target:
     if isinstance(model.consistency, UnrelatedMeanEffects):
         layout = _unrelated(model.consistency, network, parts)
     extra = additions(model, network)
-    random = isinstance(model.heterogeneity, Exchangeable)
     hypers = layout.hypers + tuple(h for a in extra for h in a.hypers)
-    tau = -1
-    if random:
-        tau = len(hypers)
-        hypers += (Hyper(name="tau", prior=model.heterogeneity.sd),)
-    parts = [replace(p, tau=np.full_like(p.tau, tau)) for p in parts]
+    if isinstance(model.heterogeneity, Exchangeable):
+        tau = len(hypers) + model.heterogeneity.of_treatments(network)
+        parts = [replace(p, tau=tau[_arms_of(p)]) for p in parts]
+        hypers += tuple(Hyper(name=n, prior=model.heterogeneity.sd) for n in model.heterogeneity.names(network))
     if extra or isinstance(model.consistency, NodeSplit | UnrelatedMeanEffects):
         parts = [_designed(p, layout, extra, model, network) for p in parts]
     parts, extra = _with_cutpoints(parts, layout, extra)
@@ -76,6 +74,13 @@ def compile_target(model: Model, network: Network) -> Target:
         baseline=model.baseline.prior,
         likelihoods=words,
     )
+
+
+def _arms_of(part: GaussianPart | ArmPart) -> Ints:
+    """The treatment of each arm of a part, in the shape of its `tau`."""
+    if isinstance(part, ArmPart) or part.lead:
+        return part.plus
+    return np.concatenate([part.minus[:, :1], part.plus], axis=1)
 
 
 def _with_cutpoints(parts, layout: Layout, extra: tuple[Addition, ...]):
@@ -105,7 +110,7 @@ def _parts(model: Model, network: Network) -> tuple[list[GaussianPart | ArmPart]
     parts: list[GaussianPart | ArmPart] = []
     words: list[str] = []
     for block in network.blocks:
-        likelihood = None if isinstance(block, Contrasts) else EXACT.get((block.kind, network.measure.name))
+        likelihood = chosen_likelihood(model.likelihood, block.kind, network.measure.name)
         if likelihood is None:
             words.append("normal on contrasts")
             pairs = pairwise((block,), network.measure, network.correction, network.studies)

@@ -7,15 +7,20 @@ derivative and the negative second derivative, and a start for Newton's method.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, log_ndtr, xlogy
 
+from enthesis.errors import ModelError, unknown_name
 from enthesis.models.links import Cloglog, Identity, Link, Log, Logit, Probit
 
 Array = NDArray[np.float64]
+#: linear predictors of rates are cut here, far beyond any data, so that a wild Newton step does not overflow
+_LARGEST = 600.0
+#: with the log link, predictors above -_EDGE count as outside the support, and Newton's method resumes at -_RETURN
+_EDGE, _RETURN = 1e-6, 0.1
 Data = dict[str, Array]
 
 
@@ -55,6 +60,14 @@ class Binomial:
     def derivatives(self, data: Data, eta: Array) -> tuple[Array, Array]:
         """First derivative and negative second derivative in eta."""
         eta = _with_follow_up(data, eta)
+        if isinstance(self.link, Log) and np.any(eta > -_EDGE):
+            # outside its support the log density continues as a parabola, so that Newton's method comes back
+            inside = np.where(eta > -_EDGE, -_RETURN, eta)
+            g, h = self._derivatives(data, inside)
+            return g - h * (eta - inside), h
+        return self._derivatives(data, eta)
+
+    def _derivatives(self, data: Data, eta: Array) -> tuple[Array, Array]:
         p, d1, d2 = self.link.inverse(eta)
         if isinstance(self.link, Logit):
             return data["r"] - data["n"] * p, data["n"] * d1
@@ -111,11 +124,11 @@ class Poisson:
 
     def log_density(self, data: Data, eta: Array) -> Array:
         """Log density up to its constant."""
-        return data["r"] * eta - data["E"] * np.exp(eta)
+        return data["r"] * eta - data["E"] * np.exp(np.minimum(eta, _LARGEST))
 
     def derivatives(self, data: Data, eta: Array) -> tuple[Array, Array]:
         """First derivative and negative second derivative in eta."""
-        rate = data["E"] * np.exp(eta)
+        rate = data["E"] * np.exp(np.minimum(eta, _LARGEST))
         return data["r"] - rate, rate
 
     def constant(self, data: Data) -> Array:
@@ -128,7 +141,7 @@ class Poisson:
 
     def fitted(self, data: Data, eta: Array) -> Array:
         """Expected events at eta."""
-        return data["E"] * np.exp(eta)
+        return data["E"] * np.exp(np.minimum(eta, _LARGEST))
 
     def deviance(self, data: Data, fitted: Array) -> Array:
         """Residual deviance of each row at its fitted value; 0 for a perfect fit."""
@@ -320,6 +333,45 @@ EXACT: dict[tuple[str, str], Likelihood] = {
     ("means", "MD"): Gaussian(),
     ("rates", "IRR"): Poisson(),
 }
+
+#: exact likelihoods that are used when the model asks for them
+ON_REQUEST: dict[tuple[str, str], Likelihood] = {("counts", "RR"): Binomial(Log())}
+LikelihoodChoice = Literal["usual", "exact", "contrasts"]
+
+
+def chosen_likelihood(choice: LikelihoodChoice, kind: str, measure: str) -> Likelihood | None:
+    """The likelihood of a block under a model's choice; None for a normal likelihood of contrasts.
+
+    Parameters
+    ----------
+    choice : {"usual", "exact", "contrasts"}
+        `usual`: exact where a link makes the measure additive without bounds (see `EXACT`), else contrasts; `exact`:
+        also the binomial with log link for risk ratios, and an error for measures that have none; `contrasts`: normal
+        contrasts for all.
+    kind, measure : str
+        Of the block and of the network.
+
+    Raises
+    ------
+    UsageError, ModelError
+
+    Examples
+    --------
+    >>> chosen_likelihood("usual", "counts", "RR") is None, chosen_likelihood("exact", "counts", "RR").link.name
+    (True, 'log')
+    """
+    if choice not in get_args(LikelihoodChoice):
+        raise unknown_name("choice of likelihood", choice, get_args(LikelihoodChoice))
+    if kind == "contrasts" or choice == "contrasts":
+        return None
+    found = EXACT.get((kind, measure))
+    if found is None and choice == "exact":
+        found = ON_REQUEST.get((kind, measure))
+        if found is None:
+            raise ModelError(
+                f"there is no exact likelihood of {kind} for {measure}. With likelihood='usual' contrasts are used."
+            )
+    return found
 
 
 def _times(x: Array, log_p: Array) -> Array:

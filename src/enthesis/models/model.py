@@ -9,6 +9,7 @@ from enthesis.models.baseline import Baseline, Independent
 from enthesis.models.consistency import Consistency, Consistent, DesignByTreatment, NodeSplit, UnrelatedMeanEffects
 from enthesis.models.effects import ClassEffects, Components, Effects, PerTreatment
 from enthesis.models.heterogeneity import Exchangeable, Heterogeneity
+from enthesis.models.likelihoods import LikelihoodChoice
 from enthesis.models.priors import Normal, Prior
 from enthesis.models.regression import AnyRegression, Regression
 
@@ -29,6 +30,9 @@ class Model:
         Whether direct and indirect evidence agree.
     regression : Regression, BaselineRisk or None
         Whether effects change with a covariate or with the study's baseline.
+    likelihood : {"usual", "exact", "contrasts"}
+        `usual`: the exact likelihood of the arms for OR, PROBIT, HR, IRR and MD, normal contrasts for other measures;
+        `exact`: also the binomial with a log link for RR; `contrasts`: normal contrasts for all measures.
 
     Examples
     --------
@@ -42,6 +46,7 @@ class Model:
     baseline: Baseline = field(default=Independent())
     consistency: Consistency = field(default=Consistent())
     regression: AnyRegression | None = None
+    likelihood: LikelihoodChoice = "usual"
 
     def replace(self, **changes) -> Model:
         """The same model with some parts changed."""
@@ -50,14 +55,15 @@ class Model:
     @property
     def content_hash(self) -> str:
         """Identity of the model."""
-        return content_hash(
-            ("Model", self.effects, self.heterogeneity, self.baseline, self.consistency, self.regression)
-        )
+        parts = (self.effects, self.heterogeneity, self.baseline, self.consistency, self.regression, self.likelihood)
+        return content_hash(("Model", *parts))
 
     def describe(self) -> str:
         """One line in words."""
         random = isinstance(self.heterogeneity, Exchangeable)
         start = f"random effects, tau ~ {self.heterogeneity.sd}" if random else "common effects"
+        if random and self.heterogeneity.by == "class":
+            start = f"random effects, tau of each class ~ {self.heterogeneity.sd}"
         text = f"{start}; d ~ {self.effects.prior}"
         if isinstance(self.effects, ClassEffects):
             text = f"{start}; treatments exchangeable within class, class_sd ~ {self.effects.sd}"
@@ -67,6 +73,8 @@ class Model:
             text += f"; {_words(self.consistency)}"
         if self.regression is not None:
             text += f"; {_words(self.regression)}"
+        if self.likelihood != "usual":
+            text += "; normal contrasts" if self.likelihood == "contrasts" else "; exact likelihood"
         return text
 
 
