@@ -13,8 +13,9 @@ import os
 import pickle
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, MutableMapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +46,7 @@ def map(
     workers: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     cache: MutableMapping[str, Any] | None = None,
+    lost: Callable[[Any, WorkerLost], Any] | None = None,
 ) -> list[Any]:
     """The results of a task for many inputs, in their order.
 
@@ -62,6 +64,9 @@ def map(
         Called with (finished, in all) at the start and after each result.
     cache : mutable mapping, optional
         Results by key, read first and filled: a dictionary, or a `Folder`.
+    lost : callable, optional
+        (input, the error) → what stands for the result of a task that is given up; it is not cached. By default the
+        error is raised.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def map(
     UsageError
         When the task is not at the top of a module, or the number of workers is not positive.
     WorkerLost
-        When a task loses its worker three times.
+        When a task loses its worker three times and `lost` is not given, or the executor has stopped.
     Exception
         The first that a task raises; tasks that wait are then not started.
 
@@ -106,15 +111,22 @@ def map(
         if progress:
             progress(len(results), total)
 
+    def give_up(key: str, problem: WorkerLost) -> None:
+        if lost is None:
+            raise problem
+        results[key] = lost(todo[key], problem)
+        if progress:
+            progress(len(results), total)
+
     if progress:
         progress(len(results), total)
     if executor is not None:
-        _through(executor, task, todo, keep)
+        _through(executor, task, todo, keep, give_up)
     elif (workers or 1) == 1 or len(todo) < 2:
         for key, value in todo.items():
             keep(key, task(value))
     else:
-        _in_processes(task, todo, keep, workers or 1)
+        _in_processes(task, todo, keep, give_up, workers or 1)
     return [results[key] for key in keys]
 
 
@@ -130,25 +142,46 @@ def task_key(task: Callable[[Any], Any], value: Any) -> str:
     return content_hash((__version__, f"{task.__module__}.{task.__qualname__}", value))
 
 
-def _through(executor: Executor, task: Callable, todo: dict[str, Any], keep: Callable[[str, Any], None]) -> None:
+def _through(
+    executor: Executor,
+    task: Callable,
+    todo: dict[str, Any],
+    keep: Callable[[str, Any], None],
+    give_up: Callable[[str, WorkerLost], None],
+) -> None:
     """Tasks on an executor of the caller; a task lost with its worker is submitted again."""
+    # an executor that tries again by itself says with these errors that it has given a task up
+    tried = getattr(executor, "given_up", ())
     futures = {key: executor.submit(task, value) for key, value in todo.items()}
     for key, future in futures.items():
         for attempt in range(ATTEMPTS):
             try:
-                result = future.result()
+                keep(key, future.result())
                 break
-            except BrokenExecutor as lost:
+            except tried as problem:
+                give_up(key, _lost(todo[key], problem))
+                break
+            except CancelledError as problem:
+                raise WorkerLost("the executor has stopped before its work was done: start it again.") from problem
+            except BrokenExecutor as problem:
                 if attempt == ATTEMPTS - 1:
-                    raise _lost(todo[key]) from lost
+                    give_up(key, _lost(todo[key], problem))
+                    break
                 try:
                     future = executor.submit(task, todo[key])
                 except BrokenExecutor:
-                    raise WorkerLost("a worker died and the executor takes no more tasks: start another one.") from lost
-        keep(key, result)
+                    raise WorkerLost(
+                        "a worker died and the executor takes no more tasks: start another one."
+                    ) from problem
 
 
-def _in_processes(task: Callable, todo: dict[str, Any], keep: Callable[[str, Any], None], workers: int) -> None:
+def _in_processes(
+    task: Callable,
+    todo: dict[str, Any],
+    keep: Callable[[str, Any], None],
+    give_up: Callable[[str, WorkerLost], None],
+    workers: int,
+) -> None:
     """Tasks in processes, never more submitted than run, so that a dying worker takes few with it.
 
     A pool cannot say which of its workers died: the tasks that ran then are suspects, and are tried one at a time.
@@ -163,7 +196,8 @@ def _in_processes(task: Callable, todo: dict[str, Any], keep: Callable[[str, Any
                 if isinstance(outcome, BrokenExecutor):
                     lost[key] += 1
                     if lost[key] >= ATTEMPTS:
-                        raise _lost(waiting[key]) from outcome
+                        give_up(key, _lost(waiting[key], outcome))
+                        del waiting[key]
                     continue
                 keep(key, outcome.result())
                 del waiting[key]
@@ -197,11 +231,95 @@ def _pool(task: Callable, workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max_workers=workers, mp_context=context)
 
 
-def _lost(value: Any) -> WorkerLost:
-    return WorkerLost(
+def _lost(value: Any, cause: BaseException) -> WorkerLost:
+    problem = WorkerLost(
         f"the worker died {ATTEMPTS} times on the input {shortened(repr(value))}: too little memory, or a fault in "
         "native code. Run it alone, or with fewer workers."
     )
+    problem.__cause__ = cause
+    return problem
+
+
+class Cluster:
+    """A Dask cluster as an executor; see `cluster`.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    given_up : tuple of exception classes
+        With which the scheduler says that a task has cost it too many workers.
+    """
+
+    def __init__(self, client: Any, given_up: tuple[type[BaseException], ...]) -> None:
+        self.client, self.given_up = client, given_up
+
+    def submit(self, task: Callable[..., Any], /, *inputs: Any) -> Any:
+        """Start a task on one of the workers; the scheduler starts it again when its worker dies."""
+        return self.client.submit(task, *inputs, pure=False)
+
+
+@contextmanager
+def cluster(address: str, *, timeout: float = 10.0) -> Iterator[Cluster]:
+    """A Dask cluster by the address of its scheduler, for `map(..., executor=...)`.
+
+    Workers and scheduler exchange pickled Python: connect only to a cluster that you trust.
+
+    Parameters
+    ----------
+    address : str
+        Such as `tcp://host:8786`.
+    timeout : float
+        Seconds to wait for the scheduler.
+
+    Yields
+    ------
+    Cluster
+
+    Raises
+    ------
+    UsageError
+        When `distributed` is not installed, nothing answers at the address, no worker is there, or a worker has no
+        enthesis or another version.
+    """
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError:
+        raise UsageError("a Dask cluster needs the package distributed: install enthesis[dask].") from None
+    where = shortened(address)
+    try:
+        client = Client(address, timeout=timeout, set_as_default=False)
+    except (OSError, ValueError, TypeError) as problem:
+        raise UsageError(
+            f"no Dask scheduler answers at {where!r}. Start one (`dask scheduler`), and give its address as tcp://host:port."
+        ) from problem
+    try:
+        _require_workers(client, where, timeout)
+        yield Cluster(client, (KilledWorker,))
+    finally:
+        client.close()
+
+
+def _require_workers(client: Any, where: str, timeout: float) -> None:
+    """Raise UsageError unless there is a worker, and all have this version of enthesis."""
+    try:
+        client.wait_for_workers(1, timeout=timeout)
+    except TimeoutError:
+        raise UsageError(f"the scheduler at {where!r} has no workers. Start some: `dask worker {where}`.") from None
+    try:
+        found = set(client.run(_version).values())
+    except Exception as problem:
+        raise UsageError(
+            f"a worker of {where!r} cannot import enthesis ({shortened(problem)}). Install it there."
+        ) from problem
+    if found != {__version__}:
+        raise UsageError(
+            f"workers of {where!r} have enthesis {', '.join(sorted(found))}, and this is {__version__}. Install one "
+            "version everywhere."
+        )
+
+
+def _version() -> str:
+    return __version__
 
 
 class Folder(MutableMapping[str, Any]):

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "ranks": "Rank treatments, against a difference that matters, over one question or several.",
     "influence": "What would the estimates be without a study or a comparison?",
     "funnel": "Small-study effects: tests, corrections and funnel plots.",
+    "multiverse": "Estimate one comparison under every combination of analytic choices.",
     "evidence": "Load published results into a store and see what is behind each number.",
 }
 

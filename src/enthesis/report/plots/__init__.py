@@ -25,6 +25,7 @@ from enthesis.report.plots import (
     network_graph,
     node_split,
     rankogram,
+    specification_curve,
 )
 
 #: every plot by name
@@ -46,4 +47,5 @@ PLOTS: dict[str, ModuleType] = {
     "network_graph": network_graph,
     "node_split": node_split,
     "rankogram": rankogram,
+    "specification_curve": specification_curve,
 }
