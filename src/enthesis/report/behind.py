@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -67,20 +66,23 @@ def studies_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
     listed = listed[listed["study_id"].isin(wanted)]
     unknown = sorted(wanted - set(listed["study_id"]))
     arms = evidence.arms
-    by_study = {study: its for study, its in arms.groupby("study_id", sort=False)}
-    records = sorted(_records(listed), key=lambda s: (s["study_id"] not in uses, s["year"] or 9999, s["study_id"]))
+    by_study: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for arm in records(arms[arms["study_id"].isin(wanted)]):
+        by_study[arm["study_id"]].append(arm)
+    found = sorted(records(listed), key=lambda s: (s["study_id"] not in uses, s["year"] or 9999, s["study_id"]))
     have_rows = set(uses)
     tables = []
     for title, id, its in (
-        ("Studies in a network", "studies-in", [s for s in records if s["study_id"] in uses]),
+        ("Studies in a network", "studies-in", [s for s in found if s["study_id"] in uses]),
         (
             "Studies that are in no network of this report",
             "studies-out",
-            [s for s in records if s["study_id"] not in uses],
+            [s for s in found if s["study_id"] not in uses],
         ),
     ):
         rows = [
-            _study_row(s, by_study.get(s["study_id"]), uses.get(s["study_id"], []), have_rows, evidence) for s in its
+            _study_row(s, by_study.get(s["study_id"], []), uses.get(s["study_id"], []), have_rows, evidence)
+            for s in its
         ]
         if id == "studies-out":
             rows += [
@@ -105,15 +107,14 @@ def studies_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
 
 
 def _study_row(
-    s: dict[str, Any], arms: pd.DataFrame | None, uses: list[Reading], have_rows: set[str], evidence: Evidence
+    s: dict[str, Any], arms: list[dict[str, Any]], uses: list[Reading], have_rows: set[str], evidence: Evidence
 ) -> Row:
     name = s["study_id"]
     told: list[Part] = []
-    if arms is not None:
-        for a in _records(arms):
-            dose = " ".join(x for x in (_dose(a["dose"]), a["dose_unit"], a["frequency"]) if x)
-            n = f" (n {a['n_randomised']:,.0f})" if a["n_randomised"] else ""
-            told.append(("; " if told else "") + " ".join(filter(None, [a["treatment"], dose])) + n)
+    for a in arms:
+        dose = " ".join(x for x in (_dose(a["dose"]), a["dose_unit"], a["frequency"]) if x)
+        n = f" (n {a['n_randomised']:,.0f})" if a["n_randomised"] else ""
+        told.append(("; " if told else "") + " ".join(filter(None, [a["treatment"], dose])) + n)
     used: list[Part] = []
     if name in have_rows:
         used += [Link("result rows", "#" + anchor("results", name)), "; "]
@@ -147,7 +148,7 @@ def results_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
     frame = frame[frame["result_id"].isin(used)]
     folds = []
     for study, its in sorted(frame.groupby("study_id"), key=lambda pair: str(pair[0]).casefold()):
-        rows = tuple(_result_row(r, evidence) for r in _records(its))
+        rows = tuple(_result_row(r, evidence) for r in records(its))
         table = Table(
             id=anchor("results-table", str(study)), caption=f"{study}: result rows used",
             columns=(Column("Result row"), Column("Arm"), Column("Outcome"), Column("Week", "number"),
@@ -217,7 +218,7 @@ def sources_section(evidence: Evidence, readings: tuple[Reading, ...]) -> Sectio
         wanted |= _split(source_id)
     frame = evidence.sources
     rows = []
-    for s in sorted(_records(frame[frame["source_id"].isin(wanted)]), key=lambda s: s["source_id"].casefold()):
+    for s in sorted(records(frame[frame["source_id"].isin(wanted)]), key=lambda s: s["source_id"].casefold()):
         title = s["title"] or s["source_id"]
         address = source_address(s)
         ids = "; ".join(filter(None, [f"doi {s['doi']}" if s["doi"] else "", f"PMID {s['pmid']}" if s["pmid"] else "",
@@ -288,7 +289,9 @@ def _dose(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value or "")
 
 
-def _records(frame: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    """Rows as dictionaries, None for a number that is not there."""
-    for record in frame.to_dict("records"):
-        yield {k: None if isinstance(v, float) and v != v else v for k, v in record.items()}
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries of plain values, None for a number that is not there."""
+    columns = {
+        name: [None if isinstance(v, float) and v != v else v for v in frame[name].tolist()] for name in frame.columns
+    }
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

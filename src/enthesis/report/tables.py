@@ -46,10 +46,13 @@ class Reading:
     ----------
     answer : Answer
     review : Review
+    full : bool
+        Whether absolute effects are read at low and high risks too, not only at the pooled one.
     """
 
     answer: Answer
     review: Review
+    full: bool = False
 
     @property
     def id(self) -> str:
@@ -164,7 +167,7 @@ class Reading:
         found = [Baseline(label="middle", risk=pooled.risk,
                           how=f"{what} in {count(pooled.studies, 'study', 'studies')}")]  # fmt: skip
         own = _risks(self.answer.fitted)
-        if len(own) >= 4:
+        if self.full and len(own) >= 4:
             low, high = np.quantile(own, [0.25, 0.75])
             if 0 < low < pooled.risk < high < 1:
                 said = f"of the {len(own)} studies had at most this risk"
@@ -258,7 +261,7 @@ class Reading:
 
 def readings(run: Run) -> tuple[Reading, ...]:
     """A reading of every answer of a run, in its order."""
-    return tuple(Reading(answer=a, review=run.review) for a in run.answers)
+    return tuple(Reading(answer=a, review=run.review, full=a is run.main) for a in run.answers)
 
 
 def back(table: pd.DataFrame, network: Network) -> pd.DataFrame:

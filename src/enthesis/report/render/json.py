@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enthesis.estimands import plain
-from enthesis.report.behind import named_studies, source_address, used_rows
+from enthesis.report.behind import named_studies, records, source_address, used_rows
 from enthesis.report.messages import key_messages, limits
 from enthesis.report.tables import Reading, readings
 from enthesis.report.values import Parts
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from enthesis.inference.fit import Fit
     from enthesis.living.run import Run
 
@@ -75,7 +73,7 @@ def results(run: Run, read: tuple[Reading, ...] | None = None) -> dict[str, Any]
     read = read if read is not None else readings(run)
     review, evidence = run.review, run.evidence
     studies, rows = _studies(run, read), _results(run, read)
-    return plain(
+    told = plain(
         {
             "format": FORMAT,
             "enthesis": __version__,
@@ -97,6 +95,10 @@ def results(run: Run, read: tuple[Reading, ...] | None = None) -> dict[str, Any]
             "sources": _sources(run, (*studies, *rows)),
         }
     )  # fmt: skip
+    # the ledgers are long and hold plain text only
+    for r, answer in zip(read, told["answers"], strict=True):
+        answer["ledger"] = _ledger(r)
+    return told
 
 
 def words(parts: Parts) -> str:
@@ -120,7 +122,7 @@ def _answer(r: Reading) -> dict[str, Any]:
         "problems": a.problems,
         "flow": a.selection.flow().to_dict("records"),
         "studies_out": a.selection.studies_out().to_dict("records"),
-        "ledger": (a.network.ledger if a.network is not None else a.selection.ledger).to_records(),
+        "ledger": None,
     }  # fmt: skip
     if r.fit is None:
         return told
@@ -145,6 +147,14 @@ def _answer(r: Reading) -> dict[str, Any]:
     return told
 
 
+def _ledger(r: Reading) -> list[dict[str, Any]]:
+    a = r.answer
+    return [
+        {"action": e.action, "rule": e.rule, "reason": e.reason, "study": e.study, "arm": e.arm, "rows": list(e.rows)}
+        for e in (a.network.ledger if a.network is not None else a.selection.ledger)
+    ]
+
+
 _NUMBERS = {"events": "r", "n": "n", "mean": "y", "se": "se", "sd": "sd", "time_at_risk": "E"}
 
 
@@ -165,14 +175,14 @@ def _fit(id: str, r: Reading, role: str, fit: Fit) -> dict[str, Any]:
 
 def _studies(run: Run, read: tuple[Reading, ...]) -> list[dict[str, Any]]:
     frame = run.evidence.studies
-    return _rows(frame[frame["study_id"].isin(named_studies(read))])
+    return records(frame[frame["study_id"].isin(named_studies(read))])
 
 
 def _results(run: Run, read: tuple[Reading, ...]) -> list[dict[str, Any]]:
     used = used_rows(read)
     frame = run.evidence.outcomes
     told = []
-    for row in _rows(frame[frame["result_id"].isin(used)]):
+    for row in records(frame[frame["result_id"].isin(used)]):
         fact = run.evidence.fact(row["result_id"])
         told.append({**row, "extractor": fact.extractor, "recorded_at": fact.recorded_at, "file": fact.file,
                      "fact_hash": fact.content_hash, "used_in": used[row["result_id"]]})  # fmt: skip
@@ -182,11 +192,4 @@ def _results(run: Run, read: tuple[Reading, ...]) -> list[dict[str, Any]]:
 def _sources(run: Run, rows: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     wanted = {part.strip() for row in rows for part in row["source_id"].split(";")}
     frame = run.evidence.sources
-    return [{**row, "address": source_address(row)} for row in _rows(frame[frame["source_id"].isin(wanted)])]
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(k): None if isinstance(v, float) and v != v else v for k, v in record.items()}
-        for record in frame.to_dict("records")
-    ]
+    return [{**row, "address": source_address(row)} for row in records(frame[frame["source_id"].isin(wanted)])]
