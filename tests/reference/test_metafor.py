@@ -196,3 +196,16 @@ def test_catheters_with_a_zero_cell_where_the_moment_estimate_is_zero():
     assert (result.beta[0], result.se[0], result.tau2) == pytest.approx(
         (-0.954779173418366, 0.227537497636796, 0.0), rel=EXACT
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "two", "size", "measure", "estimate", "se"),
+    [
+        ("nielweise2007", ("ai", "n1i"), ("ci", "n2i"), "n", "OR", -1.353, 0.351),
+        ("nielweise2008", ("x1i", "t1i"), ("x2i", "t2i"), "time_at_risk", "IRR", -0.476, 0.238),
+    ],
+)
+def test_catheters_by_the_exact_conditional_model_as_published(name, one, two, size, measure, estimate, se):
+    """Stijnen T, Hamza TH, Özdemir P, Stat Med 2010;29:3046: printed to three digits."""
+    result = mixed_model(cells(two_arms(name, one, two, size, measure)), "CM.EL")
+    assert (result.estimate, result.se) == pytest.approx((estimate, se), abs=6e-4)
