@@ -90,8 +90,13 @@ class Family:
 
     @property
     def target(self) -> Target:
-        """The compiled model."""
-        return compile_target(self.model, self.network)
+        """The compiled model; cutpoints, which have no prior of the user's, get one that leaves all levels possible."""
+        target = compile_target(self.model, self.network)
+        mean, sd = target.prior_mean.copy(), target.prior_sd.copy()
+        for part in target.arms:
+            if part.cut is not None:
+                mean[part.cut], sd[part.cut] = 0.8 * np.arange(1, len(part.cut) + 1), 0.3
+        return replace(target, prior_mean=mean, prior_sd=sd)
 
 
 def _family(name: str, block: str = "counts", measure: Measure = OR, **parts) -> Family:

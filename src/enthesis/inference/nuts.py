@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from enthesis.errors import ModelError
 from enthesis.inference.convergence import bulk_ess, e_bfmi, r_hat, tail_ess
 from enthesis.inference.density import JointDensity
 from enthesis.inference.result import Posterior, Status
@@ -28,6 +29,8 @@ SHORTEST = 250
 ACCEPT, ACCEPT_AGAIN = 0.9, 0.98
 #: limits of Vehtari A et al., Bayesian Anal 2021;16:667, and of Betancourt M, arXiv:1604.00695
 R_HAT_LIMIT, ESS_LIMIT, BFMI_LIMIT = 1.01, 400.0, 0.2
+#: draws of a starting point before giving up
+MAX_STARTS = 40
 #: the first so many effects and hyperparameters are scaled together; beyond this many, one by one
 MOST_DENSE = 200
 
@@ -66,7 +69,7 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
         independent draws, or diverge.
     """
     density = JointDensity(target)
-    start = density.start(np.random.default_rng(seed), CHAINS)
+    start = _starts(density, np.random.default_rng(seed))
     each = -(-draws // CHAINS)
     accept, attempts = ACCEPT, 1
     chains = _run(density, start, each, seed, accept)
@@ -147,6 +150,21 @@ def status(found: Convergence) -> Status:
         ok=True,
         message=f"Sampled by NUTS: R-hat {found.r_hat:.3f}, at least {min(found.bulk_ess, found.tail_ess):,.0f} "
         "effective draws, no divergences.",
+    )
+
+
+def _starts(density: JointDensity, rng: np.random.Generator) -> Array:
+    """A starting point with a finite density for each chain."""
+    found = density.start(rng, CHAINS)
+    for attempt in range(1, MAX_STARTS):
+        bad = ~np.isfinite(density(found)[0])
+        if not bad.any():
+            return found
+        # ever closer to the middle of the coordinates, where the density is that of the arms' own estimates
+        found[bad] = density.start(rng, int(bad.sum())) * (1 - attempt / MAX_STARTS)
+    raise ModelError(
+        "the model has no finite density anywhere near the data, so that no chain can start. Look for a prior that "
+        "contradicts the data, such as bounds on a standard deviation."
     )
 
 
