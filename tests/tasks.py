@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -20,6 +21,15 @@ def note_and_square(job):
     folder, x = job
     with Path(folder, "log").open("a") as log:
         log.write(f"{x}\n")
+    return x * x
+
+
+def wait_and_square(job):
+    """Note the start, then take a while, so that a worker can be killed while it runs."""
+    folder, x = job
+    with Path(folder, "log").open("a") as log:
+        log.write(f"{x}\n")
+    time.sleep(0.2)
     return x * x
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         absolute_effects,
         fit_json,
         league,
+        parameters,
         predictive_effects,
         probability,
         ranks,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from enthesis.inference.metareg import meta_regression
     from enthesis.inference.metareg_tests import cluster_robust, permutation_test
     from enthesis.inference.stratified import mantel_haenszel, peto
+    from enthesis.living.multiverse import multiverse
     from enthesis.living.review import run_review
     from enthesis.models.effects import Components, PerTreatment
     from enthesis.models.heterogeneity import Common, Exchangeable
@@ -51,6 +53,7 @@ _HOME = {
         "absolute_effects",
         "fit_json",
         "league",
+        "parameters",
         "predictive_effects",
         "probability",
         "ranks",
@@ -63,6 +66,7 @@ _HOME = {
     "enthesis.inference.metareg": ("meta_regression",),
     "enthesis.inference.metareg_tests": ("cluster_robust", "permutation_test"),
     "enthesis.inference.stratified": ("mantel_haenszel", "peto"),
+    "enthesis.living.multiverse": ("multiverse",),
     "enthesis.living.review": ("run_review",),
     "enthesis.models.effects": ("Components", "PerTreatment"),
     "enthesis.models.heterogeneity": ("Common", "Exchangeable"),
@@ -120,6 +124,8 @@ __all__ = [
     "mantel_haenszel",
     "meta_regression",
     "mixed_model",
+    "multiverse",
+    "parameters",
     "parse_prior",
     "permutation_test",
     "peto",

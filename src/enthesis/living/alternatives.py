@@ -16,7 +16,6 @@ from enthesis.errors import EnthesisError, UsageError, unknown_name
 from enthesis.living.axes import AXES, NONE, question_changes
 from enthesis.living.review import Review
 from enthesis.models.model import Model
-from enthesis.network.as_contrasts import as_contrasts
 from enthesis.network.blocks import ArmCounts
 from enthesis.network.build import build
 from enthesis.network.measures import measure
@@ -64,27 +63,20 @@ class Alternatives:
 
     def at(self, setting: Mapping[str, str]) -> Network | str:
         """The network of a setting, or why there is none; equal settings give the same object."""
-        key = tuple((n, v) for n, v in setting.items() if AXES[n].kind in ("question", "measure"))
-        likelihood, out = setting.get("likelihood"), setting.get("without", NONE)
-        for more in ((), ("without", out) if out != NONE else (), ("contrasts",) if likelihood == "contrasts" else ()):
-            before, key = key, key + ((more,) if more else ())
-            if key in self._made:
-                continue
-            try:
-                made = self._step(self._made.get(before), setting, more)
-            except EnthesisError as problem:
-                made = str(problem)
-            self._made[key] = made
-        return self._made[key]
+        shaping = tuple((n, v) for n, v in setting.items() if AXES[n].kind in ("question", "measure"))
+        network = self._once(shaping, lambda: self._make(dict(shaping)))
+        study = setting.get("without", NONE)
+        if study == NONE or isinstance(network, str):
+            return network
+        return self._once((*shaping, study), lambda: _without(network, study))
 
-    def _step(self, before: Network | str | None, setting: Mapping[str, str], more: tuple) -> Network | str:
-        if isinstance(before, str):
-            return before
-        if not more:
-            return self._make(setting)
-        if more[0] == "contrasts":
-            return as_contrasts(before)
-        return component(without_study(before, before.studies.index(more[1])), before.reference)
+    def _once(self, key: tuple, make: Callable[[], Network]) -> Network | str:
+        if key not in self._made:
+            try:
+                self._made[key] = make()
+            except EnthesisError as problem:
+                self._made[key] = str(problem)
+        return self._made[key]
 
     def node(self, network: Network, name: str) -> str:
         """The node of a network that a name stands for."""
@@ -124,6 +116,10 @@ class Alternatives:
         if not np.isfinite(mid) or mid <= 0 or (measure(scale).scale == "log" and mid == 1):
             raise UsageError(f"the smallest difference that matters must be above 0 (and a ratio not 1), not {mid!r}.")
         return abs(float(measure(scale).transform(mid)))
+
+
+def _without(network: Network, study: str) -> Network:
+    return component(without_study(network, network.studies.index(study)), network.reference)
 
 
 def of_network(network: Network) -> Alternatives:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from enthesis.errors import UsageError, shortened, unknown_name
@@ -226,7 +226,9 @@ def model_of(setting: Mapping[str, str], model: Model) -> Model:
     elif heterogeneity == "random" and isinstance(model.heterogeneity, Common):
         model = model.replace(heterogeneity=Exchangeable())
     if setting.get("prior_tau") and isinstance(model.heterogeneity, Exchangeable):
-        model = model.replace(heterogeneity=Exchangeable(sd=parse_prior(setting["prior_tau"])))
+        model = model.replace(heterogeneity=replace(model.heterogeneity, sd=parse_prior(setting["prior_tau"])))
+    if setting.get("likelihood") and setting.get("engine") not in UNPRIORED:
+        model = model.replace(likelihood=setting["likelihood"])
     return model
 
 

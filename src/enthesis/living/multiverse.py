@@ -39,7 +39,7 @@ from enthesis.living.axes import (
 from enthesis.living.review import Review
 from enthesis.living.specification import Estimate, Specification, estimate_of, failed, lost
 from enthesis.models.heterogeneity import Common
-from enthesis.models.likelihoods import EXACT
+from enthesis.models.likelihoods import EXACT, ON_REQUEST
 from enthesis.models.model import Model
 from enthesis.network.blocks import Contrasts
 from enthesis.network.measures import measure
@@ -300,9 +300,9 @@ def _studies(base: Alternatives, axes: Mapping[str, tuple[str, ...]]) -> tuple[s
 
 
 def _exact(network: Network | str) -> bool:
-    """Whether an arm has a likelihood of its own on the network's measure."""
-    return isinstance(network, Network) and any(
-        not isinstance(b, Contrasts) and (b.kind, network.measure.name) in EXACT for b in network.blocks
+    """Whether all arms have a likelihood of their own on the network's measure."""
+    return isinstance(network, Network) and all(
+        not isinstance(b, Contrasts) and (b.kind, network.measure.name) in EXACT | ON_REQUEST for b in network.blocks
     )
 
 
@@ -321,7 +321,8 @@ def _specification(
     except EnthesisError as problem:
         return ("", ""), str(problem)
     made = Specification(
-        network=network, model=model_of(setting, model), engine=setting.get("engine", engine), treatment=nodes[0],
+        network=network, model=model_of({"engine": engine, **setting}, model),
+        engine=setting.get("engine", engine), treatment=nodes[0],
         comparator=nodes[1], scale=scale, baseline_risk=None if network.measure.name == scale else risk,
         seed=seed, draws=draws,
     )  # fmt: skip

@@ -24,10 +24,8 @@ from enthesis.execute import map as map_tasks
 from enthesis.hashing import content_hash
 from enthesis.inference.fit import Fit, fit
 from enthesis.living.run import Answer, Baseline, Run
-from enthesis.models.effects import PerTreatment
-from enthesis.models.heterogeneity import Common, Exchangeable
+from enthesis.models.file import model_from
 from enthesis.models.model import Model
-from enthesis.models.priors import parse_prior
 from enthesis.network.build import network_of, select
 from enthesis.network.network import Network
 from enthesis.network.outcomes import outcome, outcomes
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], object]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 _CONFIG = ConfigDict(extra="forbid")
+_MODEL_KEYS = ("effects", "prior_tau", "tau_by", "prior_d", "prior_baseline", "likelihood", "treatments",
+               "consistency", "regression")  # fmt: skip
 
 
 @checked(frozen=True, kw_only=True, config=_CONFIG)
@@ -53,10 +53,11 @@ class ModelChoice:
     id, title : str
     role : {"primary", "twin", "sensitivity"}
         `primary` is read; `twin` stands beside it for every question; `sensitivity` too, and is shown last.
-    engine : {"auto", "gls", "laplace"}
-    effects : {"random", "common"}
-    prior_tau, prior_d : str
-        As `parse_prior` reads them; empty for the library's defaults.
+    engine : {"auto", "gls", "laplace", "nuts"}
+    effects, prior_tau, tau_by, prior_d, prior_baseline, likelihood : str
+        As in a model file (`models.file`); empty for the library's defaults.
+    treatments, consistency, regression : dict
+        The tables of a model file.
     prior_tau_for : dict of str to str
         Other priors of tau, by outcome code.
     tau : str
@@ -69,10 +70,16 @@ class ModelChoice:
     id: Id
     title: Annotated[str, Field(min_length=1)]
     role: Literal["primary", "twin", "sensitivity"] = "primary"
-    engine: Literal["auto", "gls", "laplace"] = "auto"
+    engine: Literal["auto", "gls", "laplace", "nuts"] = "auto"
     effects: Literal["random", "common"] = "random"
     prior_tau: str = ""
+    tau_by: str = ""
     prior_d: str = ""
+    prior_baseline: str = ""
+    likelihood: str = ""
+    treatments: dict[str, Any] = Field(default_factory=dict)
+    consistency: dict[str, Any] = Field(default_factory=dict)
+    regression: dict[str, Any] = Field(default_factory=dict)
     prior_tau_for: dict[str, str] = Field(default_factory=dict)
     tau: str = "REML"
     only_outcomes: tuple[str, ...] = ()
@@ -82,10 +89,9 @@ class ModelChoice:
     draws: int = 4000
 
     @model_validator(mode="after")
-    def _priors_parse(self) -> ModelChoice:
-        for text in (self.prior_tau, self.prior_d, *self.prior_tau_for.values()):
-            if text:
-                parse_prior(text)
+    def _model_is_one(self) -> ModelChoice:
+        for text in ("", *self.prior_tau_for.values()):
+            self._model(text)
         for code in (*self.prior_tau_for, *self.only_outcomes, *self.not_outcomes):
             if code not in outcomes():
                 raise unknown_name("outcome", code, outcomes())
@@ -101,14 +107,12 @@ class ModelChoice:
 
     def model(self, question: Question) -> Model:
         """The model for a question: the prior of tau can depend on the outcome's unit."""
-        text = self.prior_tau_for.get(question.outcome, self.prior_tau)
-        sd = parse_prior(text) if text else None
-        d = parse_prior(self.prior_d) if self.prior_d else None
-        random = Exchangeable(sd=sd) if sd else Exchangeable()
-        return Model(
-            effects=PerTreatment(prior=d) if d else PerTreatment(),
-            heterogeneity=random if self.effects == "random" else Common(),
-        )
+        return self._model(self.prior_tau_for.get(question.outcome, ""))
+
+    def _model(self, prior_tau: str) -> Model:
+        given = {key: getattr(self, key) for key in _MODEL_KEYS}
+        given |= {"prior_tau": prior_tau} if prior_tau else {}
+        return model_from({key: value for key, value in given.items() if value}, file=f"model {self.id}")
 
 
 @checked(frozen=True, kw_only=True, config=_CONFIG)
