@@ -1,8 +1,9 @@
-"""Time and memory of the frequentist core: published networks beside netmeta, and simulated networks up to 100,000 studies.
+"""Time and memory of the frequentist core: published networks beside netmeta, simulated ones of up to 100,000 studies.
 
     python benchmarks/frequentist.py [--small]
 
-Every network runs in a process of its own, so that peak memory is its own. `--small` leaves out the two largest. With
+Every network runs in a process of its own, so that peak memory is its own, and on one thread of the linear algebra
+library, so that other processes disturb it least. `--small` leaves out the two largest. With
 ENTHESIS_REFERENCE set to a folder that has data/, its data sets are timed as well.
 
 The times of netmeta 3.4-0 (meta 8.4-0, R 4.2.2) that are printed beside were taken on the same kind of machine (two
@@ -37,7 +38,6 @@ PEER = {
     "thrombolytics": {"fit DL": 8.156, "splits": 0.083, "designs": 3.545, "contribution": 3.477},
     "depression_gemtc": {"fit DL": 25.469, "splits": 0.133, "designs": 9.573, "contribution": 30.695},
     "Dong2013": {"fit DL": 4.956, "splits": 0.073},
-    "social_anxiety": {"fit DL": 37.859, "splits": 0.546},
     "sim_50trt_300studies": {"fit DL": 137.739, "splits": 0.941},
     "sim_100trt_1000studies": {"fit DL": "not done in 600"},
     "sim_300trt_5000studies": {"fit DL": "not done in 300"},
@@ -83,14 +83,10 @@ def published(name: str) -> tuple[dict | object, dict]:
     if "TE" in table:
         table = table.set_axis(["study", "treatment", "comparator", "effect", "se"], axis=1)
         return table, {"measure": "MD"}
-    measure = "OR" if "r" in table else "SMD" if name == "social_anxiety" else "MD"
+    measure = "OR" if "r" in table else "MD"
     table = table.rename(columns={"r": "events", "y": "mean"})
-    if name == "social_anxiety":
-        table = table.dropna(subset=["mean"]).rename(columns={"mean": "mean", "se": "se"})
-        measure = "MD"
-    return table[[c for c in ("study", "treatment", "events", "n", "mean", "sd", "se") if c in table]], {
-        "measure": measure
-    }
+    columns = ("study", "treatment", "events", "n", "mean", "sd", "se")
+    return table[[c for c in columns if c in table]], {"measure": measure}
 
 
 def steps(network, *, large: bool) -> dict[str, Callable[[], object]]:
@@ -109,10 +105,13 @@ def steps(network, *, large: bool) -> dict[str, Callable[[], object]]:
         return held["fit"]
 
     def contribution() -> object:
+        if not large:
+            return contributions(held["fit"])
         at = contrast_fit(held["fit"])
         found, names = by_comparison(at.target.groups, at.target.size, at.tau2), network.treatment_names
         pairs = [(names[a], names[b]) for a, b in zip(found.a[:10], found.b[:10], strict=True)]
-        return contributions(held["fit"], comparisons=pairs if large else None)
+        # one shortest path per comparison that runs dry: beyond 10,000 comparisons the random walk is the quicker one
+        return contributions(held["fit"], "shortest path" if len(found) < 10_000 else "random walk", pairs)
 
     return {
         "fit DL": lambda: fit("DL"),
@@ -168,7 +167,12 @@ def main(arguments: list[str]) -> int:
     print(f"{'seconds (netmeta in brackets)':28}{'studies':>8}" + "".join(f"{s:>18}" for s in STEPS) + f"{'MB':>7}")
     failed = 0
     for name in networks("--small" in arguments):
-        done = subprocess.run([sys.executable, __file__, "--one", name], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", name],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
         if done.returncode:
             failed += 1
             print(f"{name:28} failed: {done.stderr.strip().splitlines()[-1]}")

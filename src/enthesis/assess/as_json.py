@@ -21,6 +21,8 @@ from enthesis.inference.fit import Fit
 
 #: networks up to this size are assessed unasked
 UNASKED = 60
+#: up to this size contributions to every network estimate are listed, beyond it those to estimates against the reference
+EVERY_PAIR = 30
 #: contributions below this are left out of the lists
 _LEAST = 1e-12
 
@@ -97,10 +99,16 @@ def netsplit_json(fit: Fit, method: SplitMethod = "back-calculation") -> list[di
 
 
 def contribution_json(fit: Fit, method: Method = "shortest path") -> dict[str, Any]:
-    """Contributions of comparisons and studies to every network estimate (those above 0), and the flow of evidence."""
-    by_comparison = contributions(fit, method)
+    """Contributions of comparisons and studies to network estimates (those above 0), and the flow of evidence.
+
+    Every pair of treatments up to 30 treatments; beyond that, every treatment against the reference.
+    """
+    pairs = None
+    if len(fit.treatments) > EVERY_PAIR:
+        pairs = [(name, fit.reference) for name in fit.treatments if name != fit.reference]
+    by_comparison = contributions(fit, method, pairs)
     by_study = shared_among_studies(fit, by_comparison)
-    flow = evidence_flow(fit)
+    flow = evidence_flow(fit, pairs)
     rows = []
     for i, name in enumerate(by_comparison.index):
         rows.append(

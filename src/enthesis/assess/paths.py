@@ -14,12 +14,11 @@ cycles where all weights are positive. It is a mixture of paths π with weights 
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import breadth_first_order
 
 from enthesis.errors import ModelError, UsageError
 
@@ -53,55 +52,42 @@ def shortest_path(tail: Ints, head: Ints, flow: Array, source: int, sink: int, s
         Sums to 1.
     """
     label = _appearance(tail, head, size)
+    on = np.flatnonzero(flow > LEAST_FLOW)
+    order = on[np.lexsort((label[head[on]], label[tail[on]]))]
+    u, v = label[tail[order]], label[head[order]]
+    starts = np.searchsorted(u, np.arange(size + 1))
+    graph = csr_array((np.ones(len(order)), v.astype(np.int32), starts.astype(np.int32)), shape=(size, size))
+    position = {step: i for i, step in enumerate(zip(u.tolist(), v.tolist(), strict=True))}
+    left, given = flow[order].tolist(), [0.0] * len(order)
+    start, end = int(label[source]), int(label[sink])
+    while True:
+        before = breadth_first_order(graph, start, directed=True, return_predecessors=True)[1]
+        if before[end] < 0:
+            break
+        steps, node = [], end
+        while node != start:
+            last = int(before[node])
+            steps.append(position[last, node])
+            node = last
+        least = min(left[i] for i in steps)
+        for i in steps:
+            left[i] -= least
+            given[i] += least / len(steps)
+            if left[i] <= LEAST_FLOW:
+                # an edge without flow becomes a loop, which no search follows
+                graph.indices[i] = u[i]
     out = np.zeros(len(flow))
-    left = flow.tolist()
-    live = [0] * size
-    edge: dict[tuple[int, int], int] = {}
-    for e in np.flatnonzero(flow > LEAST_FLOW).tolist():
-        u, v = label[tail[e]], label[head[e]]
-        live[u] |= 1 << v
-        edge[u, v] = e
-    start, end = label[source], label[sink]
-    while (path := _breadth_first(live, start, end)) is not None:
-        steps = [edge[step] for step in pairwise(path)]
-        least = min(left[e] for e in steps)
-        for u, v, e in zip(path[:-1], path[1:], steps, strict=True):
-            left[e] -= least
-            out[e] += least / len(steps)
-            if left[e] <= LEAST_FLOW:
-                live[u] &= ~(1 << v)
+    out[order] = given
     return out / out.sum()
 
 
-def _appearance(tail: Ints, head: Ints, size: int) -> list[int]:
+def _appearance(tail: Ints, head: Ints, size: int) -> Ints:
+    """Number of each treatment by its first appearance in the list of edges."""
     order = np.stack([tail, head], axis=1).ravel()
     seen, first = np.unique(order, return_index=True)
     label = np.empty(size, dtype=np.int64)
     label[seen[np.argsort(first)]] = np.arange(len(seen))
-    return label.tolist()
-
-
-def _breadth_first(live: list[int], start: int, end: int) -> list[int] | None:
-    """The first shortest path; sets of nodes are the bits of an integer."""
-    unseen, goal = ~(1 << start), 1 << end
-    before = {start: start}
-    queue = [start]
-    for u in queue:
-        new = live[u] & unseen
-        if new & goal:
-            path = [end, u]
-            while u != start:
-                u = before[u]
-                path.append(u)
-            return path[::-1]
-        unseen &= ~new
-        while new:
-            bit = new & -new
-            v = bit.bit_length() - 1
-            before[v] = u
-            queue.append(v)
-            new ^= bit
-    return None
+    return label
 
 
 def random_walk(tail: Ints, head: Ints, flow: Array, source: int, sink: int, size: int) -> Array:
