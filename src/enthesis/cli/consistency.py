@@ -55,7 +55,7 @@ def consistency(
     export: ExportOption = None,
     figure: FigureOption = None,
 ) -> None:
-    """Test whether designs agree (Q decomposed), and split every comparison into direct and indirect evidence.
+    """Test whether designs agree, and split every comparison into direct and indirect evidence.
 
     Estimates are on the model's scale (log for ratios).
 

@@ -22,11 +22,11 @@ from enthesis import __version__
 COMMANDS: dict[str, str] = {
     "review": "Run a standing review: build its networks, fit its models, write its report.",
     "fit": "Fit a network meta-analysis to a table of studies.",
-    "consistency": "Do direct and indirect evidence agree?",
-    "contribution": "What does each comparison, or each study, contribute to each estimate?",
-    "ranks": "Rank treatments, against a difference that matters, over one question or several.",
-    "influence": "What would the estimates be without a study or a comparison?",
-    "funnel": "Small-study effects: tests, corrections and funnel plots.",
+    "consistency": "Test whether designs agree, and split every comparison into direct and indirect evidence.",
+    "contribution": "Share each network estimate among the direct comparisons, or the studies, that it rests on.",
+    "ranks": "Rank treatments: P-score, SUCRA, mean rank, rank probabilities, and P-scores that demand a difference.",
+    "influence": "Leave out each study or comparison in turn, add studies one by one, or diagnose each study.",
+    "funnel": "Test for small-study effects and draw the funnel.",
     "multiverse": "Estimate one comparison under every combination of analytic choices.",
     "evidence": "Load published results into a store and see what is behind each number.",
 }
