@@ -106,7 +106,7 @@ KINDS = {
 }
 
 #: modules of `models` that hold no parts: the model itself, and what compiles it
-MODELS_BESIDE = ("model", "target", "compile", "additions", "published")
+MODELS_BESIDE = ("model", "target", "compile", "additions", "published", "file")
 
 MEASURES = (
     measures.OR,

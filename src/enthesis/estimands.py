@@ -23,6 +23,7 @@ from enthesis.inference.diagnostics import quantiles
 from enthesis.inference.fit import Fit
 from enthesis.inference.intervals import critical
 from enthesis.inference.points import normal_points
+from enthesis.models.consistency import UnrelatedMeanEffects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,8 @@ def relative_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         treatment, comparator, estimate, se, lower, upper (model's scale). Posterior mean and standard deviation for
-        Bayesian engines.
+        Bayesian engines. With unrelated mean effects NaN for pairs whose difference is no parameter of the model: a
+        study's arms are compared with its first arm, the reference before the others in network order.
 
     Raises
     ------
@@ -69,6 +71,8 @@ def relative_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
     [{'treatment': 'B', 'comparator': 'A', 'estimate': 0.5, 'se': 0.2, 'lower': 0.11, 'upper': 0.89}]
     """
     rows, cols = _pairs(fit, comparator)
+    if isinstance(fit.model.consistency, UnrelatedMeanEffects):
+        return _unrelated(fit, rows, cols)
     estimate = fit.estimate[rows] - fit.estimate[cols]
     se = _pair_se(fit, rows, cols)
     if fit.is_bayesian:
@@ -105,6 +109,8 @@ def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
     if fit.effects == "common":
         return relative_effects(fit, comparator)
     rows, cols = _pairs(fit, comparator)
+    if isinstance(fit.model.consistency, UnrelatedMeanEffects):
+        return _unrelated(fit, rows, cols, new_study=True)
     estimate = fit.estimate[rows] - fit.estimate[cols]
     if fit.is_bayesian:
         # two scrambles of one Sobol sequence are functions of each other, row by row: the order of one is mixed
@@ -122,6 +128,43 @@ def predictive_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
         width = critical(fit.prediction_df) * se
         lower, upper = estimate - width, estimate + width
     return _frame(fit, rows, cols, estimate, se, lower, upper)
+
+
+def parameters(fit: Fit) -> pd.DataFrame:
+    """Every global parameter of a Bayesian fit: effects, class means, regression coefficients, standard deviations.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    pandas.DataFrame
+        parameter, estimate (posterior mean), se (posterior standard deviation), lower, upper; no rows for fits without
+        draws.
+
+    Examples
+    --------
+    >>> import enthesis as en
+    >>> rows = [dict(study=i, treatment=x, events=r, n=50) for i in (1, 2) for x, r in (("A", 5 * i), ("B", 12))]
+    >>> en.parameters(en.fit(en.from_table(rows, reference="A")))["parameter"].tolist()
+    ['d[B]', 'tau']
+    """
+    import pandas as pd
+
+    columns = ["parameter", "estimate", "se", "lower", "upper"]
+    if not fit.is_bayesian:
+        return pd.DataFrame(columns=columns)
+    values = np.c_[fit.theta, fit.hyper_draws]
+    mean = fit.weights @ values
+    sd = np.sqrt(np.maximum(fit.weights @ (values - mean) ** 2, 0.0))
+    lower, upper = quantiles(values, fit.weights, (0.025, 0.975))
+    at = len(fit.theta_names)
+    for j, tau in enumerate(fit.hyper.values()):  # the engine knows these better than its draws do
+        mean[at + j], lower[at + j], upper[at + j] = tau.estimate, tau.lower, tau.upper
+    return pd.DataFrame(
+        {"parameter": [*fit.theta_names, *fit.hyper], "estimate": mean, "se": sd, "lower": lower, "upper": upper}
+    )[columns]
 
 
 def probability(fit: Fit, treatment: str, comparator: str, *, above: float = 0.0) -> float:
@@ -148,6 +191,9 @@ def probability(fit: Fit, treatment: str, comparator: str, *, above: float = 0.0
     True
     """
     a, b = fit.network.index(treatment), fit.network.index(comparator)
+    if isinstance(fit.model.consistency, UnrelatedMeanEffects):
+        draws = _unrelated_draws(fit, a, b)
+        return float("nan") if draws is None else float(fit.weights @ (draws > above))
     if fit.is_bayesian:
         return float(fit.weights @ (fit.d[:, a] - fit.d[:, b] > above))
     se = float(_pair_se(fit, np.array([a]), np.array([b]))[0])
@@ -236,6 +282,8 @@ def ranks(fit: Fit, better: Better | None = None) -> pd.DataFrame:
 def _rank_probabilities(fit: Fit, sign: float) -> Array:
     """Probability of each rank, shape (treatments, ranks); draws are ranked some at a time."""
     T = len(fit.treatments)
+    if isinstance(fit.model.consistency, UnrelatedMeanEffects):  # these do not order the treatments
+        return np.full((T, T), np.nan)
     if fit.is_bayesian:
         draws, weights = fit.d, fit.weights
     else:
@@ -387,7 +435,8 @@ def fit_json(fit: Fit) -> dict[str, Any]:
             {"treatment": row.treatment, "p_score": row.p_score, "sucra": row.sucra, "mean_rank": row.mean_rank,
              "probabilities": probabilities[i].tolist()}
             for i, row in enumerate(table.itertuples())
-        ],
+        ] if np.isfinite(probabilities).all() else [],
+        "parameters": parameters(fit).to_dict("records"),
         "better": fit.network.better or "higher",
         "heterogeneity": {"Q": fit.heterogeneity.Q, "df": fit.heterogeneity.df, "p": fit.heterogeneity.p,
                           "I2": fit.heterogeneity.I2},
@@ -442,9 +491,41 @@ def _draw_intervals(d: Array, weights: Array, rows, cols) -> tuple[Array, Array]
     return np.where(forward, found[0], -found[1]), np.where(forward, found[1], -found[0])
 
 
+def _unrelated(fit: Fit, rows, cols, *, new_study: bool = False) -> pd.DataFrame:
+    """The table of pairs of a fit whose comparisons are parameters of their own."""
+    found = np.full((4, len(rows)), np.nan)
+    for i, (a, b) in enumerate(zip(rows, cols, strict=True)):
+        draws = _unrelated_draws(fit, a, b)
+        if draws is None:
+            continue
+        mean = fit.weights @ draws
+        spread = fit.weights @ (draws - mean) ** 2
+        if new_study:
+            order = np.random.default_rng(_seed(fit) + 1).permutation(len(draws))
+            noise = normal_points(len(draws), 1, seed=_seed(fit) + 1)[order, 0]
+            tau = (
+                fit.tau_draws
+                if fit.tau_of_arms is None
+                else np.sqrt(0.5 * (fit.hyper_draws[:, fit.tau_of_arms[[a, b]]] ** 2).sum(1))
+            )
+            draws, spread = draws + tau * noise, spread + fit.weights @ tau**2
+        found[:, i] = mean, np.sqrt(spread), *quantiles(draws, fit.weights, (0.025, 0.975))
+    return _frame(fit, rows, cols, *found)
+
+
+def _unrelated_draws(fit: Fit, a: int, b: int) -> Array | None:
+    """Draws of treatment a minus b where the model has that comparison."""
+    names = fit.treatments
+    for first, second, sign in ((a, b, 1.0), (b, a, -1.0)):
+        name = f"d[{names[first]} vs {names[second]}]"
+        if name in fit.theta_names:
+            return sign * fit.theta[:, fit.theta_names.index(name)]
+    return None
+
+
 def _p_scores(fit: Fit, sign: float, sucra: Array) -> Array:
     if fit.is_bayesian:
-        return sucra
+        return sucra  # NaN with unrelated effects
     T = len(fit.treatments)
     difference = sign * (fit.estimate[:, None] - fit.estimate[None, :])
     variance = np.diag(fit.covariance)

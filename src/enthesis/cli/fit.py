@@ -80,12 +80,31 @@ def fit(
     prior_d: Annotated[
         str | None, typer.Option(help="Prior of each effect, a normal.", show_default="normal(0,100)")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="FILE",
+            help="Model file (TOML) for what options do not say; options given here count instead of its keys.",
+        ),
+    ] = None,
     better: Annotated[
         Literal["higher", "lower"] | None, typer.Option(help="Is a higher or a lower outcome better?")
     ] = None,
     column: Annotated[
-        list[str] | None, typer.Option("--column", help="Which column is what, such as events=responders; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--column",
+            help="Which column is what, such as events=responders, or levels=acr20,acr50,acr70; repeatable.",
+        ),
     ] = None,
+    level_counts: Annotated[
+        str | None,
+        typer.Option(help="With levels: cumulative (all who reached the level) or exclusive (reached no higher one)."),
+    ] = None,
+    repeated_arms: Annotated[
+        str, typer.Option(help="Groups on one treatment in a study: 'added up' or apart.")
+    ] = "added up",
     assess: Annotated[
         bool | None,
         typer.Option(
@@ -111,16 +130,26 @@ def fit(
     """
     from enthesis.inference.fit import fit as fitted
     from enthesis.inference.rare import RARE_ENGINES
+    from enthesis.models.heterogeneity import Common
     from enthesis.network.tables import from_table
 
-    effects = effects or ("common" if engine in RARE_ENGINES else "random")
-    model = _model(effects, prior_tau, prior_d, components, inactive)
+    if model is not None:
+        chosen, set_in_file = _from_file(model, effects, prior_tau, prior_d, components, inactive)
+        engine = set_in_file.get("engine", "auto") if engine == "auto" else engine
+        tau = tau or set_in_file.get("tau")
+        seed = set_in_file.get("seed", seed) if seed == 1 else seed
+        draws = set_in_file.get("draws", draws) if draws == 4000 else draws
+        effects = "common" if isinstance(chosen.heterogeneity, Common) else "random"
+    else:
+        effects = effects or ("common" if engine in RARE_ENGINES else "random")
+        chosen = _model(effects, prior_tau, prior_d, components, inactive)
     for note in _unused(engine, effects, tau, prior_tau, prior_d):
         print(f"note: {note}", file=sys.stderr)
     with working("Fitting"):
         network = from_table(table, measure=measure, reference=reference, better=better, columns=_columns(column),
+                             level_counts=level_counts, repeated_arms=repeated_arms,
                              correction=_correction(correction, correction_scope, double_zero))  # fmt: skip
-        result = fitted(network, model, engine=engine, tau=tau or "REML", tau_interval=tau_interval or "Q-profile",
+        result = fitted(network, chosen, engine=engine, tau=tau or "REML", tau_interval=tau_interval or "Q-profile",
                         ci=ci, prediction=prediction or "V", seed=seed, draws=draws)  # fmt: skip
         told = json.dumps(_told(result, assess), ensure_ascii=False, indent=2, allow_nan=False) if as_json else ""
     if as_json == "-":
@@ -178,6 +207,19 @@ def _model(
     return model
 
 
+def _from_file(
+    path: Path, effects: str | None, prior_tau: str | None, prior_d: str | None, components: bool, inactive: str | None
+) -> tuple[Model, dict[str, Any]]:
+    """The model of a file, options counting instead of its keys, and how the file says it is fitted."""
+    from enthesis.models.file import read_model
+
+    given: dict[str, Any] = {"effects": effects, "prior_tau": prior_tau, "prior_d": prior_d}
+    if components:
+        given["treatments"] = {"kind": "components"} | ({"inactive": inactive} if inactive else {})
+    found = read_model(path, override={key: value for key, value in given.items() if value is not None})
+    return found.model, found.fit
+
+
 def _correction(amount: float | None, scope: str | None, double_zero: str | None) -> ContinuityCorrection | None:
     from enthesis.network.measures import ContinuityCorrection
 
@@ -210,7 +252,9 @@ def _columns(pairs: list[str] | None) -> dict[str, str] | None:
 
 
 def _print(result: Fit) -> None:
-    from enthesis.estimands import ranks, relative_effects
+    import numpy as np
+
+    from enthesis.estimands import parameters, ranks, relative_effects
 
     network, back = result.network, result.network.measure.back_transform
     print(plain(str(network)))
@@ -226,8 +270,15 @@ def _print(result: Fit) -> None:
             for row in table.itertuples()
         ],
     )
-    if network.better:
-        ranked = ranks(result).sort_values("p_score", ascending=False)
+    further = parameters(result)
+    further = further[~further["parameter"].str.startswith("d[") & (further["parameter"] != "tau")]
+    print_table(
+        "Further parameters, on the model's scale",
+        ["parameter", "estimate", "lower", "upper"],
+        [[row.parameter, *(f"{x:.3g}" for x in (row.estimate, row.lower, row.upper))] for row in further.itertuples()],
+    )
+    ranked = ranks(result).sort_values("p_score", ascending=False)
+    if network.better and np.isfinite(ranked["p_score"]).all():
         print_table(
             f"Ranks ({network.better} is better): they say nothing about size or certainty",
             ["treatment", "P-score", "SUCRA", "mean rank"],
