@@ -21,7 +21,7 @@ from enthesis.inference.fit import Fit
 
 #: networks up to this size are assessed unasked
 UNASKED = 60
-#: up to this size contributions to every network estimate are listed, beyond it those to estimates against the reference
+#: up to this size contributions to every network estimate are listed, beyond it those against the reference
 EVERY_PAIR = 30
 #: contributions below this are left out of the lists
 _LEAST = 1e-12
