@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from enthesis.assess.aggregate import ContrastFit, contrast_fit
-from enthesis.assess.leave_out import downdated, lost_link, own_contrasts, solved
+from enthesis.assess.leave_out import downdated, lost_link, own_contrasts, without_each
 from enthesis.inference import gls
 from enthesis.inference.fit import Fit
 
@@ -68,6 +68,7 @@ def influence(fit: Fit) -> pd.DataFrame:
     whole = plain.cov[np.ix_(keep_rows, keep_rows)]
     logdet = np.linalg.slogdet(whole)[1]
     p, k = len(keep_rows), at.target.n_independent
+    parts = without_each(at, fit, at.target.reference)
     rows = []
     for study in _studies(at):
         X, y, V = own_contrasts(at, study)
@@ -76,7 +77,7 @@ def influence(fit: Fit) -> pd.DataFrame:
         hat = float(np.trace(np.linalg.solve(S, X @ plain.cov @ X.T)))
         row = {"study": at.network.studies[study], "n_contrasts": len(y), "hat": hat}
         keep = np.arange(at.network.n_studies) != study
-        part = solved(at, fit, keep, at.target.reference)
+        part = parts[study]
         if part is None or not part.inside.all():
             names = at.network.treatment_names
             lost = [names[i] for i in keep_rows if part is None or not part.inside[i]]

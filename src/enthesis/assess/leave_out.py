@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enthesis.assess.aggregate import ContrastFit, contrast_fit, oriented
+from enthesis.assess.leave_out_tau import tau2_without_each
 from enthesis.assess.node_splitting import part_with
 from enthesis.errors import UsageError, unknown_name
 from enthesis.inference import fit as fitting
@@ -113,9 +114,8 @@ def leave_one_study_out(
         return _bayesian_without(fit, comparator, executor)
     at = contrast_fit(fit)
     names = at.network.studies
-    return _table(fit, comparator, (
-        (names[i], without(at, fit, i, base, keep_tau=keep_tau), f"Without {names[i]}") for i in range(len(names))
-    ))  # fmt: skip
+    parts = without_each(at, fit, base, keep_tau=keep_tau)
+    return _table(fit, comparator, ((names[i], part, f"Without {names[i]}") for i, part in enumerate(parts)))
 
 
 def leave_one_comparison_out(fit: Fit, *, comparator: str | None = None) -> pd.DataFrame:
@@ -222,8 +222,11 @@ def _order(at: ContrastFit, order: Sequence[str] | str) -> list[int]:
     return [network.studies.index(name) for name in wanted]
 
 
-def solved(at: ContrastFit, fit: Fit, keep: NDArray[np.bool_], base: int) -> Part | None:
-    """The fit of the studies that are kept, in the part that holds the base treatment; None when that has no study."""
+def solved(at: ContrastFit, fit: Fit, keep: NDArray[np.bool_], base: int, tau2: float | None = None) -> Part | None:
+    """The fit of the studies that are kept, in the part that holds the base treatment; None when that has no study.
+
+    tau² is estimated unless it is given.
+    """
     groups = []
     for g in at.target.groups:
         on = keep[g.study]
@@ -234,7 +237,10 @@ def solved(at: ContrastFit, fit: Fit, keep: NDArray[np.bool_], base: int) -> Par
         return None
     target, position = found
     common = gls.solve(target)
-    tau2 = tau2_estimate(target, at.method) if at.random and common.df > 0 else 0.0
+    if not at.random or common.df <= 0:
+        tau2 = 0.0
+    elif tau2 is None:
+        tau2 = tau2_estimate(target, at.method)
     now = gls.solve(target, tau2) if tau2 > 0 else common
     inside = position >= 0
     d, cov = np.full(at.target.size, np.nan), np.full((at.target.size,) * 2, np.nan)
@@ -250,32 +256,39 @@ def _part(fit: Fit, random: bool, d, cov, inside, tau2, Q, df, generalised_Q) ->
     return Part(d=d, cov=cov, lower=d - width, upper=d + width, inside=inside, tau=float(np.sqrt(tau2)), Q=Q, df=df)
 
 
-def without(at: ContrastFit, fit: Fit, study: int, base: int, *, keep_tau: bool = False) -> Part | None:
-    """The fit without one study, as an update where tau does not change."""
-    ci = fit.settings.get("ci") or "normal"
-    if at.random and not (keep_tau and ci == "normal"):
-        keep = np.arange(at.network.n_studies) != study
-        return solved(at, fit, keep, base)
+def without_each(at: ContrastFit, fit: Fit, base: int, *, keep_tau: bool = False) -> list[Part | None]:
+    """The fit without each study in turn, in the network's order; updates of the whole where tau does not change."""
+    n = at.network.n_studies
+    everything = np.arange(n)
+    if at.random and not keep_tau:
+        by_likelihood = at.method in ("ML", "REML")
+        known = tau2_without_each(at.target, restricted=at.method == "REML") if by_likelihood else {}
+        return [solved(at, fit, everything != i, base, known.get(i)) for i in range(n)]
+    common, now = gls.solve(at.target), gls.solve(at.target, at.tau2)
+    found = (_updated(at, fit, i, base, common, now) for i in range(n))
+    return [part or solved(at, fit, everything != i, base, at.tau2) for i, part in enumerate(found)]
+
+
+def _updated(at: ContrastFit, fit: Fit, study: int, base: int, common: gls.GLS, now: gls.GLS) -> Part | None:
+    """The fit without one study at unchanged tau; None when it holds the network together."""
     X, y, V = own_contrasts(at, study)
     between = at.tau2 * 0.5 * (np.eye(len(y)) + 1)
-    found = downdated(at.d, at.cov / _factor(fit), X, y, V + between)
+    found = downdated(now.d, now.cov, X, y, V + between)
     if found is None:
-        keep = np.arange(at.network.n_studies) != study
-        return solved(at, fit, keep, base)
+        return None
     d, cov = found
-    common = gls.solve(at.target)
-    G = V - X @ common.cov @ X.T
-    r = y - X @ common.d
-    Q, df = max(common.Q - float(r @ np.linalg.solve(G, r)), 0.0), common.df - len(y)
-    inside = np.ones(at.target.size, dtype=bool)
+    Q = common.Q - _lost_q(X, y, V, common.d, common.cov)
+    generalised = now.Q - _lost_q(X, y, V + between, now.d, now.cov)
     shift = d - d[base]
     moved = cov - cov[:, [base]] - cov[[base], :] + cov[base, base]
-    return _part(fit, at.random, shift, moved, inside, at.tau2, Q, df, Q)
+    inside = np.ones(at.target.size, dtype=bool)
+    return _part(fit, at.random, shift, moved, inside, at.tau2, max(Q, 0.0), common.df - len(y), max(generalised, 0.0))
 
 
-def _factor(fit: Fit) -> float:
-    """What a Knapp-Hartung interval multiplied the covariance by."""
-    return float(fit.diagnostics.get("knapp_hartung_factor") or 1.0)
+def _lost_q(X: Array, y: Array, S: Array, d: Array, cov: Array) -> float:
+    """What the generalised Q loses with contrasts y of covariance S."""
+    r = y - X @ d
+    return float(r @ np.linalg.solve(S - X @ cov @ X.T, r))
 
 
 def own_contrasts(at: ContrastFit, study: int) -> tuple[Array, Array, Array]:
