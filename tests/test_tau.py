@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 import enthesis.inference.regression as regression
+import enthesis.inference.tau as tau
 from enthesis.errors import ModelError, UsageError
 from enthesis.estimands import predictive_effects, relative_effects
 from enthesis.inference import gls
@@ -158,3 +159,14 @@ def test_t_without_degrees_of_freedom_is_refused():
 def test_a_prediction_interval_without_degrees_of_freedom_is_empty():
     result = fit(network([r for r in ROWS if r[0] == "2"]), engine="gls")
     assert predictive_effects(result)[["lower", "upper"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("method", ["ML", "REML"])
+@pytest.mark.parametrize("rows", [ROWS, [(s, x, 10, n) for s, x, _, n in ROWS]], ids=["heterogeneous", "homogeneous"])
+def test_searching_near_the_moment_estimate_finds_the_maximum_that_searching_everywhere_finds(
+    method, rows, monkeypatch
+):
+    target = contrast_target(network(rows))
+    everywhere = tau2_estimate(target, method)
+    monkeypatch.setattr(tau, "MANY", 0)
+    assert tau2_estimate(target, method) == pytest.approx(everywhere, rel=1e-8, abs=1e-12)

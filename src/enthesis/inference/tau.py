@@ -36,6 +36,9 @@ TauInterval = Literal["Q-profile", "profile likelihood"]
 TAU_METHODS: tuple[str, ...] = regression.METHODS
 #: estimators that are defined for correlated contrasts, that is, for studies of three or more arms
 MULTI_ARM_METHODS: tuple[str, ...] = ("DL", "ML", "REML", "PM")
+#: with more independent contrasts the likelihood of tau² has one maximum, close to the moment estimate; with fewer,
+#: every maximum is looked for
+MANY = 2_000
 
 
 def tau2_estimate(target: ContrastTarget, method: TauMethod = "REML") -> float:
@@ -165,11 +168,31 @@ def _where_q_meets(target: ContrastTarget, value: float) -> float:
 
 
 def _likelihood_root(target: ContrastTarget, *, restricted: bool) -> float:
+    if target.n_independent > MANY:
+        return _root_near(
+            lambda t: _score(target, t, restricted), tau2_estimate(target, "DL"), _typical_variance(target)
+        )
     return regression.highest_root(
         lambda grid: np.array([_score(target, t, restricted) for t in grid]),
         lambda t: log_likelihood(target, t, restricted=restricted),
         _typical_variance(target),
     )
+
+
+def _root_near(score, start: float, scale: float) -> float:
+    """The root of a falling score, searched outward from a good start; 0 when the score is not above 0 there."""
+    low = high = max(start, 1e-4 * scale)
+    if score(high) > 0:
+        while score(high := 1.3 * high) > 0:
+            low = high
+    else:
+        while score(low := low / 1.3) <= 0:
+            high = low
+            if low < 1e-4 * scale:
+                if score(low := 0.0) <= 0:
+                    return 0.0
+                break
+    return float(brentq(score, low, high, xtol=1e-14 * scale, rtol=1e-12))
 
 
 def _score(target: ContrastTarget, tau2: float, restricted: bool) -> float:
