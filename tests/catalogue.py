@@ -130,6 +130,7 @@ COMMANDS = (
     "review run",
     "review list",
     "fit",
+    "compare-models",
     "consistency",
     "contribution",
     "ranks",

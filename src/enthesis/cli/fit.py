@@ -252,8 +252,6 @@ def _columns(pairs: list[str] | None) -> dict[str, str] | None:
 
 
 def _print(result: Fit) -> None:
-    import numpy as np
-
     from enthesis.estimands import parameters, ranks, relative_effects
 
     network, back = result.network, result.network.measure.back_transform
@@ -278,7 +276,7 @@ def _print(result: Fit) -> None:
         [[row.parameter, *(f"{x:.3g}" for x in (row.estimate, row.lower, row.upper))] for row in further.itertuples()],
     )
     ranked = ranks(result).sort_values("p_score", ascending=False)
-    if network.better and np.isfinite(ranked["p_score"]).all():
+    if network.better and ranked["p_score"].notna().all():
         print_table(
             f"Ranks ({network.better} is better): they say nothing about size or certainty",
             ["treatment", "P-score", "SUCRA", "mean rank"],

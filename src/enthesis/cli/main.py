@@ -18,10 +18,11 @@ from typer.core import TyperGroup
 
 from enthesis import __version__
 
-#: every command with the line that `enthesis --help` shows; its module is `enthesis.cli.<name>`, its Typer app `app`
+#: every command with the line that `enthesis --help` shows; its module is `enthesis.cli.<name>` with _ for -
 COMMANDS: dict[str, str] = {
     "review": "Run a standing review: build its networks, fit its models, write its report.",
     "fit": "Fit a network meta-analysis to a table of studies.",
+    "compare-models": "Fit several models to one table and compare them.",
     "consistency": "Test whether designs agree, and split every comparison into direct and indirect evidence.",
     "contribution": "Share each network estimate among the direct comparisons, or the studies, that it rests on.",
     "ranks": "Rank treatments: P-score, SUCRA, mean rank, rank probabilities, and P-scores that demand a difference.",
@@ -44,7 +45,7 @@ class _Commands(MutableMapping[str, Any]):
         if name not in self._loaded:
             if name not in COMMANDS:
                 raise KeyError(name)
-            app = import_module(f"enthesis.cli.{name}").app
+            app = import_module(f"enthesis.cli.{name.replace('-', '_')}").app
             app.rich_markup_mode = None
             command = typer.main.get_command(app)
             command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
