@@ -70,8 +70,8 @@ def test_the_core_needs_numpy_and_scipy_only_at_import(package):
 
 @pytest.mark.parametrize("path", [p for p in FILES if layer(p) == "inference"], ids=lambda p: p.name)
 def test_engines_see_targets_and_no_treatments(path):
-    """`fit.py` chooses an engine and puts the names back; no other module of inference knows a network."""
-    if path.name != "fit.py":
+    """`fit.py` chooses an engine and puts the names back, `datatree.py` writes them out; no engine knows a network."""
+    if path.name not in ("fit.py", "datatree.py"):
         assert not {m for m in imports(path, everywhere=True) if own(m) in ("evidence", "network")}
 
 

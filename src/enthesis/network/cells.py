@@ -30,7 +30,6 @@ _PLACES = 20
 #: longer names are a wrong column (an abstract, a free-text comment)
 MAX_NAME = 200
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_ALL_NUMBERS = re.compile(rf"{_NUMBER.pattern}(?:\n{_NUMBER.pattern})*+")
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _POINT_NUMBER = re.compile(r"[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[,.' \u00a0\u202f\u2009][0-9]{3})+(?:[.,][0-9]+)?")
@@ -86,7 +85,7 @@ class Numbers:
 
     def _parsed(self, header: str) -> NDArray[np.float64]:
         cells = self.sheet.cells(header)
-        if _ALL_NUMBERS.fullmatch("\n".join(cells)):  # the ordinary column, read at once
+        if all(map(_NUMBER.fullmatch, cells)):  # the ordinary column, read at once
             values = np.fromiter(map(float, cells), float, len(cells))
         else:
             values = self._one_by_one(header, cells)
