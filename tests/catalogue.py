@@ -101,7 +101,7 @@ KINDS = {
     "effects": Kind("models.effects", EFFECTS, beside=("Layout",)),
     "consistency": Kind("models.consistency", CONSISTENCIES),
     "regression": Kind("models.regression", REGRESSIONS),
-    "baseline": Kind("models.baseline", BASELINES),
+    "baseline": Kind("models.baseline", BASELINES, beside=("BaselineModel",)),
     "block": Kind("network.blocks", BLOCKS),
 }
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         relative_effects,
     )
     from enthesis.evidence import Store, bundled_evidence, load_tables
+    from enthesis.inference.baseline import fit_baseline
     from enthesis.inference.fit import Fit, fit
     from enthesis.inference.glmm import mixed_model
     from enthesis.inference.locscale import location_scale
@@ -60,6 +61,7 @@ _HOME = {
         "relative_effects",
     ),
     "enthesis.evidence": ("Store", "bundled_evidence", "load_tables"),
+    "enthesis.inference.baseline": ("fit_baseline",),
     "enthesis.inference.fit": ("Fit", "fit"),
     "enthesis.inference.glmm": ("mixed_model",),
     "enthesis.inference.locscale": ("location_scale",),
@@ -116,6 +118,7 @@ __all__ = [
     "combine",
     "component_effects",
     "fit",
+    "fit_baseline",
     "fit_json",
     "from_table",
     "league",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtr
+from scipy.special import expit, logit, ndtr, ndtri
 
 from enthesis.errors import UsageError
 from enthesis.inference.diagnostics import quantiles
@@ -27,6 +27,9 @@ from enthesis.models.consistency import UnrelatedMeanEffects
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from enthesis.inference.baseline import BaselineFit
+    from enthesis.models.priors import Normal
 
 Array = NDArray[np.float64]
 Better = Literal["higher", "lower"]
@@ -308,17 +311,29 @@ def direction(fit: Fit, better: Better | None = None) -> float:
     return 1.0 if better == "higher" else -1.0
 
 
-def absolute_effects(fit: Fit, baseline_risk: float, *, comparator: str | None = None) -> pd.DataFrame:
+def absolute_effects(
+    fit: Fit,
+    baseline_risk: float | None = None,
+    *,
+    baseline: BaselineFit | Normal | None = None,
+    comparator: str | None = None,
+    follow_up: float = 1.0,
+) -> pd.DataFrame:
     """Absolute effects per 1,000 patients for a stated risk with the comparator, and numbers needed to treat.
 
     Parameters
     ----------
     fit : Fit
-        On OR, RR, RD or HR.
-    baseline_risk : float
+        On OR, RR, RD, PROBIT or HR.
+    baseline_risk : float, optional
         Risk of the outcome with the comparator, between 0 and 1.
+    baseline : BaselineFit or Normal, optional
+        Instead of the number: a fitted baseline, whose new population is used, or a normal distribution on the scale of
+        the linear predictor (logit for OR, RR and RD). The comparator then has a row of its own, the first.
     comparator : str, optional
         Default: the reference.
+    follow_up : float
+        With a fitted baseline of hazards: the time at which risks are wanted.
 
     Returns
     -------
@@ -343,6 +358,12 @@ def absolute_effects(fit: Fit, baseline_risk: float, *, comparator: str | None =
     """
     import pandas as pd
 
+    if baseline is not None:
+        from enthesis.assess.absolute import absolute_from_distribution
+
+        if baseline_risk is not None:
+            raise UsageError("give the baseline as a risk or as a distribution, not both.")
+        return absolute_from_distribution(fit, baseline, comparator or fit.reference, follow_up=follow_up)
     if not (isinstance(baseline_risk, int | float) and 0 < baseline_risk < 1):
         raise UsageError(f"the baseline risk must be between 0 and 1, not {baseline_risk!r}.")
     comparator = comparator or fit.reference
@@ -372,7 +393,7 @@ def absolute_effects(fit: Fit, baseline_risk: float, *, comparator: str | None =
             "nnt": nnt[0],
             "nnt_lower": np.minimum(nnt[1], nnt[2]),
             "nnt_upper": np.where(crosses, np.inf, np.maximum(nnt[1], nnt[2])),
-            "nnt_for": [_nnt_for(fit, x) for x in difference[0]],
+            "nnt_for": [nnt_for(fit, x) for x in difference[0]],
         }
     )
 
@@ -382,13 +403,17 @@ def risk_given(fit: Fit, baseline_risk: float, effect: Array) -> Array:
     name = fit.network.measure.name
     if name == "OR":
         return expit(logit(baseline_risk) + effect)
+    if name == "PROBIT":
+        return ndtr(ndtri(baseline_risk) + effect)
     if name == "RR":
         return np.minimum(baseline_risk * np.exp(effect), 1.0)
     if name == "RD":
         return np.clip(baseline_risk + effect, 0.0, 1.0)
     if name == "HR":
         return -np.expm1(np.log1p(-baseline_risk) * np.exp(effect))
-    raise UsageError(f"absolute risks follow from OR, RR, RD or HR, not from {name} ({fit.network.measure.label}).")
+    raise UsageError(
+        f"absolute risks follow from OR, RR, RD, PROBIT or HR, not from {name} ({fit.network.measure.label})."
+    )
 
 
 def fit_json(fit: Fit) -> dict[str, Any]:
@@ -536,7 +561,8 @@ def _p_scores(fit: Fit, sign: float, sucra: Array) -> Array:
     return wins.sum(1) / (T - 1)
 
 
-def _nnt_for(fit: Fit, difference: float) -> str:
+def nnt_for(fit: Fit, difference: float) -> str:
+    """Whether a difference in risk is a benefit or harm; "event" when the network does not say which is better."""
     if fit.network.better is None or difference == 0:
         return "event"
     return "benefit" if (difference > 0) == (fit.network.better == "higher") else "harm"
