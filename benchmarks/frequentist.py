@@ -164,7 +164,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--one"]:
         print(json.dumps(measured(arguments[1])))
         return 0
-    print(f"{'seconds (netmeta in brackets)':28}{'studies':>8}" + "".join(f"{s:>18}" for s in STEPS) + f"{'MB':>7}")
+    print(f"{'seconds (netmeta in brackets)':28}{'studies':>8}" + "".join(f"{s:>26}" for s in STEPS) + f"{'MB':>7}")
     failed = 0
     for name in networks("--small" in arguments):
         done = subprocess.run(
@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> int:
         for step in STEPS:
             ours, theirs = told["seconds"].get(step), PEER.get(name, {}).get(step)
             cells.append(("" if ours is None else f"{ours:.3f}") + ("" if theirs is None else f" ({theirs})"))
-        print(f"{name:28}{told['studies']:8d}" + "".join(f"{c:>18}" for c in cells) + f"{told['memory']:7.0f}")
+        print(f"{name:28}{told['studies']:8d}" + "".join(f"{c:>26}" for c in cells) + f"{told['memory']:7.0f}")
     return 1 if failed else 0
 
 
