@@ -22,8 +22,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from enthesis.inference.plain_integrals import plain_integrals
 from enthesis.inference.surface import on_surface, worthwhile
-from enthesis.models.target import ArmPart, Target, arm_variance
+from enthesis.models.target import ArmPart, Target
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ Array = NDArray[np.float64]
 RULES: tuple[tuple[int, int], ...] = ((3, 2), (5, 3), (7, 5), (9, 7), (13, 9), (21, 15), (31, 21))
 #: Newton steps to a centre from a start that is not near it
 DISTANT_STEPS = 12
+#: points whose median baseline starts the search for the centres of a surface
+STARTS = 50
 #: values held in memory at once
 CHUNK = 500_000
 #: Gauss-Legendre nodes on each side of the mode of a study with a flat side, and how many scales they reach
@@ -116,6 +119,7 @@ def _restricted(target: Target, part: ArmPart, studies: NDArray[np.bool_]) -> Ar
         tau=part.tau[arms],
         X=target.design(part)[arms],
         S=None if part.S is None else part.S[arms],
+        share=None if part.share is None else part.share[arms],
     )
 
 
@@ -130,14 +134,18 @@ class _Piece:
     def at(self, theta: Array, h: Array, mu: Array, b: Array) -> Array:
         """log Z at every point, from surfaces where they can be had, shape (points, studies)."""
         part, S = self.part, len(self.part.start)
-        slope = np.ones((len(theta), len(part.study))) if part.S is None else 1 + theta @ part.S.T
-        shift = theta @ part.X.T + part.centre * (1 - slope)
-        root = np.sqrt(arm_variance(part.tau, h))
-        cut = None if part.cut is None else theta[:, part.cut]
-        plain = part.S is None and cut is None and (part.tau == part.tau[0]).all()
-        if not plain or not worthwhile(len(theta), self.k - 1 + self.random):
-            return self.direct(part, shift, slope, cut, root, mu, b, steps=3)
-        middle = np.median(mu, axis=0)
+        one_tau = part.share is None and (part.tau == part.tau[0]).all()
+        if part.S is not None or part.cut is not None or not one_tau:
+            slope = np.ones((len(theta), len(part.study))) if part.S is None else 1 + theta @ part.S.T
+            shift = theta @ part.X.T + part.centre * (1 - slope)
+            cut = None if part.cut is None else theta[:, part.cut]
+            return self.direct(part, shift, slope, cut, np.sqrt(part.variance(h)), mu, b, steps=3)
+        shift = theta @ part.X.T
+        root = h[:, part.tau[0]] * 0.5**0.5 if self.random else np.zeros(len(h))
+        if not worthwhile(len(theta), self.k - 1 + self.random):
+            return self.plain(part, shift, root, mu, b, steps=3)
+        # a start is enough: every centre is searched to the end
+        middle = np.median(mu[:: max(1, len(mu) // STARTS)], axis=0)
 
         def integral(shift: Array, root: Array, studies: NDArray[np.int64]) -> Array:
             keep = np.zeros(S, dtype=bool)
@@ -145,12 +153,20 @@ class _Piece:
             sub = part if keep.all() else _restricted(self.target, part, keep)
             n = len(shift)
             wide = shift.reshape(n, -1)
-            return self.direct(
-                sub, wide, np.ones_like(wide), None, np.repeat(root[:, None], wide.shape[1], axis=1),
-                np.tile(middle[studies], (n, 1)), np.zeros_like(wide), steps=10,
-            )  # fmt: skip
+            return self.plain(
+                sub, wide, root, np.tile(middle[studies], (n, 1)), np.zeros_like(wide), steps=DISTANT_STEPS
+            )
 
-        return on_surface(integral, shift.reshape(len(theta), S, self.k), root[:, 0] if self.random else None)
+        return on_surface(integral, shift.reshape(len(theta), S, self.k), root if self.random else None)
+
+    def plain(self, part: ArmPart, shift, root, mu, b, *, steps: int) -> Array:
+        """log Z without slopes and cutpoints, with one tau; `root` has shape (points,)."""
+        if self.sparse:
+            wide = np.broadcast_to(root[:, None], shift.shape)
+            return self.direct(part, shift, np.ones_like(shift), None, wide, mu, b, steps=steps)
+        baseline = self.target.baseline
+        rule = (self.rule[0], self.rule[1] if self.random else 1)
+        return plain_integrals(part, shift, root, mu, b, (baseline.mean, baseline.sd), rule, steps)
 
     def direct(self, part: ArmPart, shift, slope, cut, root, mu, b, *, steps: int) -> Array:
         """log Z by quadrature, a chunk of points at a time."""
@@ -249,7 +265,7 @@ def arm_nodes(target: Target, part: ArmPart, theta: Array, h: Array, rule: tuple
     """Nodes of one part's integrals and their log weights, as `_nodes` gives them, at points without known modes."""
     slope = np.ones((len(theta), len(part.study))) if part.S is None else 1 + theta @ part.S.T
     shift = theta @ target.design(part).T + part.centre * (1 - slope)
-    root = np.sqrt(arm_variance(part.tau, h))
+    root = np.sqrt(part.variance(h))
     cut = None if part.cut is None else theta[:, part.cut]
     index = next(i for i, p in enumerate(target.arms) if p is part)
     centres = default_centres(target, len(theta))

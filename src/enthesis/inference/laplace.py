@@ -54,7 +54,7 @@ HEAVY_TAIL = 5.0
 #: a proposal is good enough, and no further round is tried, below this Pareto k and above this share of effective draws
 GOOD_K, GOOD_SHARE = 0.5, 0.3
 MAX_ROUNDS = 6
-TRIAL_DRAWS, TRIAL_RULE = 512, (5, 5)
+TRIAL_DRAWS, TRIAL_RULE = 512, (5, 3)
 #: posterior draws at which quadrature rules are compared
 RULE_POINTS = 12
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from enthesis.models.target import ArmPart, GaussianPart, Target, arm_variance
+from enthesis.models.target import ArmPart, GaussianPart, Target
 
 Array = NDArray[np.float64]
 
@@ -88,7 +89,8 @@ class _State:
         J = len(h)
         self.target, self.h = target, h
         self.X = [target.design(part) for part in target.arms]
-        self.root = [np.sqrt(arm_variance(part.tau, h)) for part in target.arms]
+        self.pairs = [_arm_pairs(part, X) for part, X in zip(target.arms, self.X, strict=True)]
+        self.root = [np.sqrt(part.variance(h)) for part in target.arms]
         self.prior = np.array([target.prior_precision(x) for x in h])
         self.m = target.prior_mean
         self.p0, self.m0 = target.baseline.sd**-2.0, target.baseline.mean
@@ -188,6 +190,59 @@ class _Working:
     swz: Array
 
 
+#: below this many parameters dense products are as quick as sparse ones
+_SPARSE_FROM = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ArmPairs:
+    """Products of the design's rows of two arms of one study, which are sparse: an arm knows two treatments.
+
+    The precision of theta is the sum over studies of x_a' M_ab x_b with M = diag(w) - w w' / sum(w), linear in M.
+
+    Parameters
+    ----------
+    a, b, study : int arrays, shape (pairs,)
+    products : sparse array, shape (pairs, P * P)
+    """
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    study: NDArray[np.int64]
+    products: csr_array
+
+    def precision(self, w: Array, sw: Array) -> Array:
+        """The addition of the part to the precision, shape (nodes, P, P)."""
+        M = -w[:, self.a] * w[:, self.b] / sw[:, self.study]
+        same = self.a == self.b
+        M[:, same] += w[:, self.a[same]]
+        P = round(self.products.shape[1] ** 0.5)
+        return (M @ self.products).reshape(len(w), P, P)
+
+
+def _arm_pairs(part: ArmPart, X: Array) -> _ArmPairs | None:
+    """The pairs of a part whose design stays as it is and is mostly zeros; None for others."""
+    P = X.shape[1]
+    filled = np.count_nonzero(X, axis=1)
+    if part.S is not None or part.cut is not None or P < _SPARSE_FROM or filled.max(initial=0) > 6:
+        return None
+    size = np.bincount(part.study)
+    a = np.repeat(np.arange(len(part.study)), size[part.study])
+    b = np.arange(len(a)) - np.repeat(np.cumsum(size[part.study]) - size[part.study], size[part.study])
+    b = b + part.start[part.study[a]]
+    row, column = np.nonzero(X)
+    first = np.cumsum(filled) - filled
+    # every nonzero of arm a with every nonzero of arm b
+    count = filled[a] * filled[b]
+    pair = np.repeat(np.arange(len(a)), count)
+    within = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count)
+    left = first[a[pair]] + within // filled[b[pair]]
+    right = first[b[pair]] + within % filled[b[pair]]
+    value = X[row[left], column[left]] * X[row[right], column[right]]
+    products = csr_array((value, (pair, column[left] * P + column[right])), shape=(len(a), P * P))
+    return _ArmPairs(a=a, b=b, study=part.study[a], products=products)
+
+
 def _normal_equations(s: _State) -> tuple[Array, Array, list[_Working]]:
     """Weighted least squares for theta, study baselines eliminated."""
     target = s.target
@@ -204,11 +259,15 @@ def _normal_equations(s: _State) -> tuple[Array, Array, list[_Working]]:
         w = 1 / (1 / h + s.root[i] ** 2)
         sw = np.add.reduceat(w * slope**2, part.start, axis=1) + s.p0
         swz = np.add.reduceat(w * slope * z, part.start, axis=1) + s.p0 * s.m0
+        working.append(_Working(z=z, w=w, h=h, X=X, slope=slope, sw=sw, swz=swz))
+        if s.pairs[i] is not None:
+            A += s.pairs[i].precision(w, sw)
+            r += (w * (z - (swz / sw)[:, part.study])) @ s.X[i]
+            continue
         wX = w[:, :, None] * X
         U = np.add.reduceat(slope[:, :, None] * wX, part.start, axis=1)
         A += np.swapaxes(np.broadcast_to(X, wX.shape), 1, 2) @ wX - np.swapaxes(U, 1, 2) @ (U / sw[:, :, None])
         r += np.einsum("jnp,jn->jp", wX, z) - np.einsum("jsp,js->jp", U, swz / sw)
-        working.append(_Working(z=z, w=w, h=h, X=X, slope=slope, sw=sw, swz=swz))
     return A, r, working
 
 

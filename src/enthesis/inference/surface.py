@@ -9,7 +9,7 @@ integrated at every draw.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import numpy as np
@@ -26,7 +26,7 @@ TOLERANCE = 2e-4
 #: draws at which the error is measured
 CHECKS = 8
 #: values held in memory at once
-CHUNK = 4_000_000
+CHUNK = 200_000
 
 
 def worthwhile(points: int, axes: int) -> bool:
@@ -106,24 +106,23 @@ def _coefficients(values: Array, sizes: tuple[int, ...]) -> Array:
 
 
 def _read_off(coefficients: Array, u: Array, v: Array | None, sizes: tuple[int, ...]) -> Array:
-    """Surfaces (studies, *sizes) at points u (points, studies, arms - 1) and v (points,)."""
+    """Surfaces (studies, *sizes) at points u (points, studies, arms - 1) and v (points,), shape (points, studies)."""
     if v is not None:
-        tau = _polynomials(v, sizes[-1])
-        flat = coefficients.reshape(-1, sizes[-1]) @ tau.T
-        now = np.moveaxis(flat.reshape(*coefficients.shape[:-1], len(v)), -1, 0)
+        now = coefficients @ np.stack(list(_polynomials(v, sizes[-1])))
     else:
-        now = np.broadcast_to(coefficients, (len(u), *coefficients.shape))
+        now = np.broadcast_to(coefficients[..., None], (*coefficients.shape, len(u)))
     for j in reversed(range(u.shape[2])):
-        phi = _polynomials(u[:, :, j], sizes[j])
-        now = np.einsum("ns...j,nsj->ns...", now, phi)
-    return now
+        x = np.ascontiguousarray(u[:, :, j].T).reshape(len(coefficients), *(1,) * j, len(u))
+        terms = _polynomials(x, sizes[j])
+        now = sum(now[..., i, :] * term for i, term in enumerate(terms))
+    return now.T
 
 
-def _polynomials(x: Array, m: int) -> Array:
-    """T_0 ... T_(m-1) at x, one more axis, by T_(j+1) = 2 x T_j - T_(j-1)."""
-    out = np.empty((m, *x.shape))
-    out[0], out[1] = 1.0, x
-    for j in range(2, m):
-        np.multiply(2 * x, out[j - 1], out=out[j])
-        out[j] -= out[j - 2]
-    return np.moveaxis(out, 0, -1)
+def _polynomials(x: Array, m: int) -> Iterator[Array]:
+    """T_0 ... T_(m-1) at x, by T_(j+1) = 2 x T_j - T_(j-1)."""
+    before, now = np.ones_like(x), x
+    yield before
+    yield now
+    for _ in range(2, m):
+        before, now = now, 2 * x * now - before
+        yield now

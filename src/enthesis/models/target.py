@@ -116,6 +116,8 @@ class ArmPart:
     X : float array, shape (arms, P), or None
     S : float array, shape (arms, P), or None
         Slopes on the study's own baseline: the coefficient of mu - centre is 1 + S theta.
+    share : float array, shape (arms,), or None
+        Variance of each arm's random effect per unit of tau²; None: 1/2 for all.
     centre : float
     cut : int array, shape (cutpoints,), or None
         Positions in theta of the likelihood's cutpoints.
@@ -131,8 +133,14 @@ class ArmPart:
     tau: Ints
     X: Array | None = None
     S: Array | None = None
+    share: Array | None = None
     centre: float = 0.0
     cut: Ints | None = None
+
+    def variance(self, h: Array) -> Array:
+        """Variance of each arm's random effect: shape (arms,) for one h, (points, arms) for many."""
+        half = arm_variance(self.tau, h)
+        return half if self.share is None else 2 * self.share * half
 
 
 @dataclass(frozen=True, kw_only=True)
