@@ -132,3 +132,16 @@ def test_a_treatment_that_is_not_there_is_named():
 def test_a_comparison_of_a_treatment_with_itself_is_refused():
     with pytest.raises(UsageError, match="needs two treatments"):
         contributions(fitted(CHAIN), comparisons=[("A", "A")])
+
+
+@pytest.mark.parametrize("method", ["shortest path", "random walk"])
+def test_a_dense_network_is_split_into_paths_exactly(method):
+    rng = np.random.default_rng(11)
+    letters = [chr(65 + i) for i in range(12)]
+    rows = [(str(i), *rng.choice(letters, 2, replace=False), rng.uniform(0.2, 2)) for i in range(120)]
+    result = fitted(rows)
+    flow = np.abs(hat_matrix(result)).to_numpy()
+    table = contributions(result, method).to_numpy()
+    np.testing.assert_allclose(table.sum(axis=1), 1.0)
+    # an edge that carries flow contributes, one that carries none does not
+    assert ((table > 1e-9) == (flow > 1e-9)).mean() > 0.999
