@@ -1,4 +1,4 @@
-"""The frequentist core: every node-split, contribution and leave-one-out of a published network, and fits of large ones.
+"""The frequentist core: node-splits, contributions and leave-one-out of a published network, and fits of large ones.
 
 `frequentist.py` beside this file has the full table, with peak memory and the times of netmeta.
 """
