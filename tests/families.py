@@ -20,7 +20,7 @@ from enthesis.models.likelihoods import Binomial, Ordered, Poisson
 from enthesis.models.model import Model
 from enthesis.models.priors import HalfNormal, Normal, Uniform
 from enthesis.models.regression import BaselineRisk, Regression
-from enthesis.models.target import ArmPart, GaussianPart, Target, arm_variance
+from enthesis.models.target import ArmPart, GaussianPart, Target
 from enthesis.network.blocks import ArmCounts, ArmFollowUp, ArmLevels, ArmMeans, ArmRates, Block, Contrasts
 from enthesis.network.measures import EFFECT, HR, IRR, MD, OR, PROBIT, Measure
 from enthesis.network.network import Network, Treatment
@@ -152,7 +152,7 @@ def simulated(target: Target, rng: np.random.Generator) -> tuple[np.ndarray, np.
 
 
 def _simulated_arms(target: Target, part: ArmPart, theta, h, rng) -> ArmPart:
-    a = np.sqrt(arm_variance(part.tau, h)) * rng.standard_normal(len(part.study))
+    a = np.sqrt(part.variance(h)) * rng.standard_normal(len(part.study))
     # the baseline prior is on the linear predictor of the first arm
     first = target.baseline.mean + target.baseline.sd * rng.standard_normal(len(part.start))
     mu = (first - a[part.start])[part.study]

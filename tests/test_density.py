@@ -6,7 +6,6 @@ from scipy.integrate import quad
 
 from enthesis.inference.density import JointDensity
 from enthesis.inference.modes import log_density as arm_log_density
-from enthesis.models.target import arm_variance
 from families import FAMILIES, simulated
 
 ALL = [pytest.param(f, id=f.name) for f in FAMILIES]
@@ -34,7 +33,7 @@ def written_out(target, point) -> np.ndarray:
     value = target.log_prior(point.theta, point.h)
     for part, mu, b in zip(target.arms, point.mu, point.b, strict=True):
         slope = 1.0 if part.S is None else 1 + point.theta @ part.S.T
-        root = np.sqrt(arm_variance(part.tau, point.h))
+        root = np.sqrt(part.variance(point.h))
         level = slope * (mu[:, part.study] - part.centre) + part.centre
         eta = level + point.theta @ target.design(part).T + root * b
         value = value + arm_log_density(part, eta, point.theta).sum(1) - 0.5 * (b**2).sum(1)

@@ -6,7 +6,8 @@
 - WAIC and PSIS-LOO by study: log Z_i of a study, its own parameters integrated out, is the predictive density that is
   needed, so one study is left out as a whole (Vehtari A, Gelman A, Gabry J, Stat Comput 2017;27:1413).
 - Power-scaling: the posterior when prior or likelihood is raised to a power near 1, from the same draws; an effect that
-  moves with the prior but not with the likelihood is the prior's (Kallioinen N et al., Stat Comput 2024;34:57).
+  moves with the prior but not with the likelihood is the prior's (Kallioinen N et al., Stat Comput 2024;34:57). In a
+  hierarchy only the priors at its top are scaled, as they advise.
 """
 
 from __future__ import annotations
@@ -216,7 +217,7 @@ def prior_sensitivity(fit: Fit, *, step: float = 0.125) -> pd.DataFrame:
     import pandas as pd
 
     target = compile_target(fit.model, fit.network)
-    log_prior = target.log_prior(fit.theta, fit.hyper_draws)
+    log_prior = target.log_top_prior(fit.theta, fit.hyper_draws)
     ll = sum(
         x.sum(1) for x in by_study(target, fit.theta, fit.hyper_draws, default_centres(target, len(fit.theta)), (9, 7))
     )

@@ -249,6 +249,7 @@ class _Arms:
         self.random = part.tau >= 0
         self.all_random = bool(self.random.all())
         self.columns = [(j, part.tau == j) for j in np.unique(part.tau[self.random])]
+        self.per_tau = np.sqrt(np.full(len(part.tau), 0.5) if part.share is None else part.share)
         self.constant = float(np.sum(part.likelihood.constant(part.data)))
         self.constant += len(part.start) * (-np.log(target.baseline.sd) - 0.5 * np.log(2 * np.pi))
         self.constant -= 0.5 * self.random.sum() * np.log(2 * np.pi)
@@ -262,7 +263,7 @@ class _Arms:
 
     def _map(self, x: Array, theta: Array, h: Array) -> _Mapped:
         part = self.part
-        root = h[:, part.tau] / np.sqrt(2.0) if self.all_random else np.sqrt(arm_variance(part.tau, h))
+        root = h[:, part.tau] * self.per_tau if self.all_random else np.sqrt(part.variance(h))
         u = 1 / (1 + self.w * root**2)
         weight = self.w * u
         total = np.add.reduceat(weight, part.start, axis=1) + self.p0
@@ -319,7 +320,7 @@ class _Arms:
             in_weight = by_total * (self.y - m.shift - m.middle[:, part.study]) + shared[:, part.study]
             in_root -= 2 * m.weight**2 * m.root * in_weight
             for j, own in self.columns:
-                g_h[:, j] += in_root[:, own].sum(1) / np.sqrt(2.0)
+                g_h[:, j] += in_root[:, own] @ self.per_tau[own]
             value -= np.log(m.q).sum(1)
         return value
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from enthesis.errors import ModelError, unknown_name
 from enthesis.models.consistency import DesignByTreatment, NodeSplit
 from enthesis.models.heterogeneity import contrast_correlation
+from enthesis.models.likelihoods import LikelihoodChoice, chosen_likelihood
 from enthesis.models.priors import Normal, Prior
 from enthesis.models.regression import AnyRegression, BaselineRisk, Regression
 from enthesis.models.target import Hyper, Penalty
-from enthesis.network.blocks import ArmCounts, ArmRates
+from enthesis.network.blocks import ArmCounts, ArmFollowUp, ArmRates
 from enthesis.network.geometry import study_arms
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def additions(model: Model, network: Network) -> tuple[Addition, ...]:
     """What a model adds to its effects, in a fixed order: regression, then inconsistency."""
     found = []
     if model.regression is not None:
-        found.append(_regression(model.regression, network))
+        found.append(_regression(model.regression, network, model.likelihood))
     if isinstance(model.consistency, NodeSplit):
         found.append(_direct(model.consistency, network))
     if isinstance(model.consistency, DesignByTreatment):
@@ -78,7 +79,7 @@ def cutpoints(levels: int) -> Addition:
     )
 
 
-def _regression(choice: AnyRegression, network: Network) -> Addition:
+def _regression(choice: AnyRegression, network: Network, likelihood: LikelihoodChoice) -> Addition:
     names, to_beta, hypers, penalties = _interactions(choice, network)
     size = len(names)
 
@@ -96,7 +97,7 @@ def _regression(choice: AnyRegression, network: Network) -> Addition:
         "penalties": penalties,
     }
     if isinstance(choice, BaselineRisk):
-        centre = observed_baseline(network) if choice.centre is None else choice.centre
+        centre = observed_baseline(network, likelihood) if choice.centre is None else choice.centre
         return Addition(**common, design=nothing, slopes=difference, centre=centre)
     x = covariate(choice, network)
     return Addition(
@@ -166,7 +167,7 @@ def covariate(choice: Regression, network: Network) -> Array:
     return (values - centre) / choice.scale
 
 
-def observed_baseline(network: Network) -> float:
+def observed_baseline(network: Network, choice: LikelihoodChoice = "usual") -> float:
     """Mean of the observed baselines of arms with the reference, on the scale of the linear predictor.
 
     Cells with a zero count half an event, for this centre only.
@@ -175,10 +176,12 @@ def observed_baseline(network: Network) -> float:
     found = []
     for block in network.blocks:
         at = block.treatment == reference
-        if isinstance(block, ArmCounts):
+        likelihood = chosen_likelihood(choice, block.kind, network.measure.name)
+        if isinstance(block, ArmCounts | ArmFollowUp) and likelihood is not None:
             r, n = block.r[at], block.n[at]
             zero = (r == 0) | (r == n)
-            found.append(np.log((r + 0.5 * zero) / (n - r + 0.5 * zero)))
+            value = likelihood.link.forward((r + 0.5 * zero) / (n + zero))
+            found.append(value - np.log(block.E[at]) if isinstance(block, ArmFollowUp) else value)
         elif isinstance(block, ArmRates):
             found.append(np.log(np.maximum(block.r[at], 0.5) / block.E[at]))
     values = np.concatenate(found) if found else np.zeros(0)

@@ -230,7 +230,20 @@ def _designed(part, layout: Layout, extra: tuple[Addition, ...], model: Model, n
             "regression on the baseline needs arm data with a likelihood of their own (counts on OR, rates on IRR)."
         )
     S = np.concatenate([np.zeros((len(part.plus), layout.D.shape[1])), *slopes], axis=-1)
-    return replace(part, S=S, centre=next(a.centre for a in extra if a.centre is not None))
+    part = replace(part, S=S, centre=next(a.centre for a in extra if a.centre is not None))
+    return _on_baseline(part) if (part.tau >= 0).any() else part
+
+
+def _on_baseline(part: ArmPart) -> ArmPart:
+    """The part with random effects that leave the baseline of sloped studies alone.
+
+    Effects are regressed on the first arm's linear predictor, so in a study with a slope that arm has no effect of its
+    own, and every other arm has all of tau² (see `models.regression.BaselineRisk`).
+    """
+    first = np.zeros(len(part.study), dtype=bool)
+    first[part.start] = True
+    sloped = np.logical_or.reduceat(part.S.any(axis=1), part.start)[part.study]
+    return replace(part, tau=np.where(sloped & first, -1, part.tau), share=np.where(sloped, 1.0, 0.5))
 
 
 def _joined(layout: Layout, extra: tuple[Addition, ...]):

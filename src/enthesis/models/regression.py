@@ -58,6 +58,10 @@ class Regression:
 class BaselineRisk:
     """Effects modified by the study's own baseline, on the scale of the linear predictor.
 
+    The baseline is the first arm's linear predictor, and the effect of every other arm varies around the line with
+    variance tau². In a study of three or more arms these deviations are taken as independent given the baseline, and
+    not with the correlation 1/2 that other models have.
+
     Parameters
     ----------
     interactions : {"common", "independent", "exchangeable", "class"}

@@ -204,11 +204,15 @@ class Target:
         float array, shape (points,)
         """
         away = theta - self.prior_mean
-        value = -0.5 * ((away / self.prior_sd) ** 2).sum(1)
+        value = self.log_top_prior(theta, h)
         for penalty in self.penalties:
             sd = h[:, penalty.hyper]
             value = value - 0.5 * np.einsum("np,pq,nq->n", away, penalty.K, away) / sd**2 - penalty.rank * np.log(sd)
-        return value + self.log_hyper_prior(h)
+        return value
+
+    def log_top_prior(self, theta: Array, h: Array) -> Array:
+        """`log_prior` without the hierarchies: what was stated of top-level parameters, shape (points,)."""
+        return -0.5 * (((theta - self.prior_mean) / self.prior_sd) ** 2).sum(1) + self.log_hyper_prior(h)
 
     def log_hyper_prior(self, h: Array) -> Array:
         """log p(h), shape (points,)."""
