@@ -10,6 +10,27 @@ import pytest
 from postgresql_server import Server
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where everything is required, a skipped test is a failed one: a check must not shrink unnoticed."""
+    outcome = yield
+    report = outcome.get_result()
+    _demanded(report)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    """The same for a file that skips itself."""
+    outcome = yield
+    _demanded(outcome.get_result())
+
+
+def _demanded(report) -> None:
+    if report.skipped and os.environ.get("ENTHESIS_REQUIRE") == "all" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome, report.longrepr = "failed", f"skipped although ENTHESIS_REQUIRE=all: {reason}"
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
     """A PostgreSQL server; its absence is a failure when ENTHESIS_REQUIRE=all."""

@@ -41,7 +41,7 @@ _BATCH = 512
 #: draws that are ranked at once
 _DRAWS = 2_048
 #: the JSON lists every ordered pair of treatments up to here, and beyond it only effects against the reference
-MOST_IN_JSON = 200
+MOST_IN_JSON = 400
 
 
 def relative_effects(fit: Fit, comparator: str | None = None) -> pd.DataFrame:
@@ -426,7 +426,7 @@ def fit_json(fit: Fit) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain numbers, strings, lists and None; estimates on the model's scale. Above 200 treatments `relative_effects`
+        Plain numbers, strings, lists and None; estimates on the model's scale. Above 400 treatments `relative_effects`
         and `predictive` list the effects against the reference only.
 
     Examples
