@@ -1,4 +1,4 @@
-"""Effects that change with a study's own baseline: the model of Achana et al. (NICE DSU TSD 3), and where it is read."""
+"""Effects that change with a study's own baseline: the model of Achana et al. (NICE DSU TSD 3)."""
 
 import numpy as np
 import pytest

@@ -340,7 +340,8 @@ def absolute_effects(
     pandas.DataFrame
         treatment, risk, risk_lower, risk_upper, per_1000, per_1000_lower, per_1000_upper, difference_per_1000,
         difference_lower, difference_upper (against the comparator), nnt, nnt_lower, nnt_upper (1 over the
-        size of the risk difference; upper is inf when the interval of the difference holds 0), nnt_for ("benefit",
+        size of the risk difference; when its interval holds 0, they run from its end on the side of the estimate to
+        inf, and what lies beyond, on the other side, is left to the difference), nnt_for ("benefit",
         "harm", or "event" when the network does not say which direction is better).
 
     Raises
@@ -375,9 +376,7 @@ def absolute_effects(
         others = [fit.network.index(name) for name in table["treatment"]]
         risk = fit.weights @ risk_given(fit, baseline_risk, fit.d[:, others] - fit.d[:, [base]])
     difference = [1000 * (x - baseline_risk) for x in (risk, lower, upper)]
-    with np.errstate(divide="ignore"):
-        nnt = [1000 / np.abs(x) for x in difference]
-    crosses = (difference[1] <= 0) & (difference[2] >= 0)
+    nnt, nnt_lower, nnt_upper = numbers_needed(*difference)
     return pd.DataFrame(
         {
             "treatment": table["treatment"],
@@ -390,9 +389,9 @@ def absolute_effects(
             "difference_per_1000": difference[0],
             "difference_lower": difference[1],
             "difference_upper": difference[2],
-            "nnt": nnt[0],
-            "nnt_lower": np.minimum(nnt[1], nnt[2]),
-            "nnt_upper": np.where(crosses, np.inf, np.maximum(nnt[1], nnt[2])),
+            "nnt": nnt,
+            "nnt_lower": nnt_lower,
+            "nnt_upper": nnt_upper,
             "nnt_for": [nnt_for(fit, x) for x in difference[0]],
         }
     )
@@ -559,6 +558,18 @@ def _p_scores(fit: Fit, sign: float, sucra: Array) -> Array:
     wins = ndtr(difference / se)
     np.fill_diagonal(wins, 0.0)
     return wins.sum(1) / (T - 1)
+
+
+def numbers_needed(difference: Array, lower: Array, upper: Array) -> tuple[Array, Array, Array]:
+    """Numbers needed to treat for differences per 1,000: at the estimate, and from where to where.
+
+    An interval that holds 0 goes from its end on the estimate's side through inf to numbers for the opposite effect
+    (Altman DG, BMJ 1998;317:1309); the part on the estimate's side is given, so that all three are of one effect.
+    """
+    crosses = (lower <= 0) & (upper >= 0)
+    far, near = np.where(difference >= 0, (upper, lower), (lower, upper))
+    with np.errstate(divide="ignore"):
+        return 1000 / np.abs(difference), 1000 / np.abs(far), np.where(crosses, np.inf, 1000 / np.abs(near))
 
 
 def nnt_for(fit: Fit, difference: float) -> str:

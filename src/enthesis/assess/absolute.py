@@ -89,7 +89,7 @@ def absolute_from_distribution(
     """The columns of `estimands.absolute_effects` for an uncertain baseline; the comparator's own row comes first."""
     import pandas as pd
 
-    from enthesis.estimands import nnt_for
+    from enthesis.estimands import nnt_for, numbers_needed
 
     base, risks, weights = risks_given_distribution(fit, baseline, comparator, follow_up=follow_up)
     at = fit.network.index(comparator)
@@ -97,13 +97,12 @@ def absolute_from_distribution(
     for j in (at, *(i for i in range(len(fit.treatments)) if i != at)):
         risk = base if j == at else risks[:, j]
         (mean, lower, upper), (diff, below, above) = (_three(x, weights) for x in (risk, risk - base))
-        with np.errstate(divide="ignore"):
-            nnt = 1 / np.abs(np.array([diff, below, above]))
+        nnt, nnt_lower, nnt_upper = numbers_needed(1000 * diff, 1000 * below, 1000 * above)
         rows.append({
             "treatment": fit.treatments[j], "risk": mean, "risk_lower": lower, "risk_upper": upper,
             "per_1000": 1000 * mean, "per_1000_lower": 1000 * lower, "per_1000_upper": 1000 * upper,
             "difference_per_1000": 1000 * diff, "difference_lower": 1000 * below, "difference_upper": 1000 * above,
-            "nnt": nnt[0], "nnt_lower": min(nnt[1:]), "nnt_upper": np.inf if below <= 0 <= above else max(nnt[1:]),
+            "nnt": float(nnt), "nnt_lower": float(nnt_lower), "nnt_upper": float(nnt_upper),
             "nnt_for": nnt_for(fit, diff),
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 LEAGUE_UP_TO = 20
 
 _NNT = (
-    "NNT: number needed to treat for one more patient to benefit (harm: to be worse off); \N{INFINITY} where the "
-    "interval of the difference includes none. "
+    "NNT: number needed to treat for one more patient to benefit (harm: worse off); it ends at \N{INFINITY} where "
+    "the interval includes no difference, and then the opposite effect is possible too. "
 )
 
 #: from the verdict's tone to words short enough for a cell
