@@ -54,12 +54,16 @@ def sample(fit: Fit, draws: int = DRAWS, *, seed: int = 1) -> Sample:
     ModelError
         For a fit without draws.
     """
-    if not fit.is_bayesian or fit.theta is None:
-        raise ModelError("criticism needs a Bayesian fit: use engine 'laplace' or 'nuts', not 'gls'.")
+    _require_draws(fit)
     order = np.random.default_rng(seed).permutation(len(fit.weights))
     cdf = np.cumsum(fit.weights[order])
     at = order[np.searchsorted(cdf, (np.arange(draws) + 0.5) / draws * cdf[-1])]
     return Sample(target=compile_target(fit.model, fit.network), theta=fit.theta[at], h=fit.hyper_draws[at])
+
+
+def _require_draws(fit: Fit) -> None:
+    if not fit.is_bayesian or fit.theta is None:
+        raise ModelError("criticism needs a Bayesian fit: use engine 'laplace' or 'nuts', not 'gls'.")
 
 
 def deviance_table(fit: Fit, *, draws: int = DRAWS, seed: int = 1) -> pd.DataFrame:
@@ -100,7 +104,13 @@ def deviance_table(fit: Fit, *, draws: int = DRAWS, seed: int = 1) -> pd.DataFra
         at_mean = _quadratic(part.y - mean[None], R)[0]
         rows += _gaussian_rows(part, R, true, mean, average, at_mean, names, studies)
     columns = ["study", "treatment", "points", "residual_deviance", "leverage", "fitted"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(_in_order(rows, studies), columns=columns)
+
+
+def _in_order(rows: list[tuple], studies: tuple[str, ...]) -> list[tuple]:
+    """Rows that begin with a study, in the order of the network's studies."""
+    place = {name: i for i, name in enumerate(studies)}
+    return sorted(rows, key=lambda row: place[row[0]])
 
 
 def _gaussian_rows(part, R, true, mean, average, at_mean, names, studies) -> list[tuple]:
@@ -216,6 +226,7 @@ def prior_sensitivity(fit: Fit, *, step: float = 0.125) -> pd.DataFrame:
     """
     import pandas as pd
 
+    _require_draws(fit)
     target = compile_target(fit.model, fit.network)
     log_prior = target.log_top_prior(fit.theta, fit.hyper_draws)
     ll = sum(
@@ -297,7 +308,8 @@ def predictive_check(fit: Fit, *, draws: int = DRAWS, seed: int = 1) -> pd.DataF
         new = true + sd * rng.standard_normal(true.shape)
         study = np.repeat(part.study[:, None], part.y.shape[1], axis=1)
         rows += _check_rows(fit, study.ravel(), part.plus.ravel(), part.y.ravel(), new.reshape(len(new), -1))
-    return pd.DataFrame(rows, columns=["study", "treatment", "observed", "replicate_mean", "lower", "upper", "p"])
+    columns = ["study", "treatment", "observed", "replicate_mean", "lower", "upper", "p"]
+    return pd.DataFrame(_in_order(rows, fit.network.studies), columns=columns)
 
 
 def _check_rows(fit: Fit, study, treatment, observed: Array, new: Array) -> list[tuple]:
