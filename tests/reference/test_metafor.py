@@ -5,6 +5,8 @@ Closed forms agree to 1e-8. metafor's iterative estimators stop when tau² moves
 to 1e-4 of the estimate.
 """
 
+import math
+
 import numpy as np
 import pytest
 
@@ -199,13 +201,43 @@ def test_catheters_with_a_zero_cell_where_the_moment_estimate_is_zero():
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "two", "size", "measure", "estimate", "se"),
+    ("name", "one", "two", "size", "measure", "estimate", "se", "tau"),
     [
-        ("nielweise2007", ("ai", "n1i"), ("ci", "n2i"), "n", "OR", -1.353, 0.351),
-        ("nielweise2008", ("x1i", "t1i"), ("x2i", "t2i"), "time_at_risk", "IRR", -0.476, 0.238),
+        ("nielweise2007", ("ai", "n1i"), ("ci", "n2i"), "n", "OR", -1.353, 0.351, 0.83),
+        ("nielweise2008", ("x1i", "t1i"), ("x2i", "t2i"), "time_at_risk", "IRR", -0.476, 0.238, 0.35),
     ],
 )
-def test_catheters_by_the_exact_conditional_model_as_published(name, one, two, size, measure, estimate, se):
-    """Stijnen T, Hamza TH, Özdemir P, Stat Med 2010;29:3046: printed to three digits."""
+def test_catheters_by_the_exact_conditional_model_as_published(name, one, two, size, measure, estimate, se, tau):
+    """Stijnen T, Hamza TH, Özdemir P, Stat Med 2010;29:3046, tables III (page 3052) and VIII (page 3055).
+
+    The figures are those that metafor's own test of the paper compares with (test_analysis_example_stijnen2010.r).
+    """
     result = mixed_model(cells(two_arms(name, one, two, size, measure)), "CM.EL")
     assert (result.estimate, result.se) == pytest.approx((estimate, se), abs=6e-4)
+    assert result.tau == pytest.approx(tau, abs=6e-3)
+
+
+def test_catheters_by_the_exact_conditional_model_written_out():
+    """The likelihood itself: every table with the study's margins, the log odds ratio's distribution on a fine grid."""
+    table = cells(two_arms("nielweise2007", ("ai", "n1i"), ("ci", "n2i"), "n", "OR"))
+    z = np.linspace(-8, 8, 801)
+    weight = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum()
+
+    def log_likelihood(theta, tau):
+        total = 0.0
+        for r1, n1, r2, n2 in zip(table.r1, table.n1, table.r2, table.n2, strict=True):
+            events = int(r1 + r2)
+            k = np.arange(max(0, events - int(n2)), min(int(n1), events) + 1)
+            ways = np.array([math.log(math.comb(int(n1), i) * math.comb(int(n2), events - i)) for i in k])
+            terms = ways[:, None] + k[:, None] * (theta + tau * z)
+            share = np.exp(terms - terms.max(axis=0))
+            total += math.log(weight @ (share[int(r1) - k[0]] / share.sum(axis=0)))
+        return total
+
+    found = mixed_model(table, "CM.EL", points=21)
+    top = log_likelihood(found.estimate, found.tau)
+    step = 1e-3
+    slope = [(log_likelihood(found.estimate + a, found.tau + b) - log_likelihood(found.estimate - a, found.tau - b))
+             / (2 * step) for a, b in ((step, 0), (0, step))]  # fmt: skip
+    assert slope == pytest.approx([0.0, 0.0], abs=1e-4)
+    assert top > log_likelihood(found.estimate, 0.0)

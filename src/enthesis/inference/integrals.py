@@ -49,10 +49,13 @@ class Centres:
     ----------
     mu : tuple of float arrays, shape (points, studies)
     b : tuple of float arrays, shape (points, arms)
+    steps : int
+        Newton steps from here to the centres; few when these are modes near the points.
     """
 
     mu: tuple[Array, ...]
     b: tuple[Array, ...]
+    steps: int = 3
 
 
 def log_marginal(target: Target, theta: Array, h: Array, centres: Centres, rule: tuple[int, int]) -> Array:
@@ -86,7 +89,9 @@ def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tup
                 wanted = (sparse == flag) & (size == k)
                 piece = _Piece(target, _restricted(target, part, wanted), rule, flag)
                 arms = wanted[part.study]
-                found[:, wanted] = piece.at(theta, h, centres.mu[index][:, wanted], centres.b[index][:, arms])
+                found[:, wanted] = piece.at(
+                    theta, h, centres.mu[index][:, wanted], centres.b[index][:, arms], centres.steps
+                )
         out.append(found)
     return out
 
@@ -131,7 +136,7 @@ class _Piece:
         self.k = len(part.study) // len(part.start)
         self.random = bool((part.tau >= 0).any())
 
-    def at(self, theta: Array, h: Array, mu: Array, b: Array) -> Array:
+    def at(self, theta: Array, h: Array, mu: Array, b: Array, steps: int) -> Array:
         """log Z at every point, from surfaces where they can be had, shape (points, studies)."""
         part, S = self.part, len(self.part.start)
         one_tau = part.share is None and (part.tau == part.tau[0]).all()
@@ -139,11 +144,11 @@ class _Piece:
             slope = np.ones((len(theta), len(part.study))) if part.S is None else 1 + theta @ part.S.T
             shift = theta @ part.X.T + part.centre * (1 - slope)
             cut = None if part.cut is None else theta[:, part.cut]
-            return self.direct(part, shift, slope, cut, np.sqrt(part.variance(h)), mu, b, steps=3)
+            return self.direct(part, shift, slope, cut, np.sqrt(part.variance(h)), mu, b, steps=steps)
         shift = theta @ part.X.T
         root = h[:, part.tau[0]] * 0.5**0.5 if self.random else np.zeros(len(h))
         if not worthwhile(len(theta), self.k - 1 + self.random):
-            return self.plain(part, shift, root, mu, b, steps=3)
+            return self.plain(part, shift, root, mu, b, steps=steps)
         # a start is enough: every centre is searched to the end
         middle = np.median(mu[:: max(1, len(mu) // STARTS)], axis=0)
 
@@ -258,7 +263,7 @@ def default_centres(target: Target, points: int) -> Centres:
         eta = part.likelihood.start(part.data)
         mu.append(np.tile(np.add.reduceat(eta, part.start) / np.bincount(part.study), (points, 1)))
         b.append(np.zeros((points, len(eta))))
-    return Centres(mu=tuple(mu), b=tuple(b))
+    return Centres(mu=tuple(mu), b=tuple(b), steps=DISTANT_STEPS)
 
 
 def arm_nodes(target: Target, part: ArmPart, theta: Array, h: Array, rule: tuple[int, int]):
