@@ -50,7 +50,7 @@ def test_an_interval_names_its_ends():
     [
         (1.3, 2.0, "important"), (1.1, 2.0, "better"), (0.9, 2.0, "maybe-better"), (0.85, 1.2, "same"),
         (0.5, 2.0, "unclear"), (0.5, 1.1, "maybe-worse"), (0.5, 0.9, "worse"), (0.5, 0.7, "important-harm"),
-        (0.85, 1.0, "same"),
+        (0.85, 1.0, "same"), (1.0, 1.25, "same"), (0.9, 1.25, "same"),
     ],
 )  # fmt: skip
 def test_the_verdict_follows_the_whole_interval(lower, upper, code):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from enthesis.living.run import Run
 
 
+#: verdicts that decide something; an interval without an important difference in either direction does
+_DECIDED = ("important", "better", "same", "worse", "important-harm")
+
+
 def key_messages(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
     """The messages of a run, most important first.
 
@@ -128,8 +132,10 @@ def _against_reference(main: Reading) -> list[Parts]:
         parts += [
             f"{measure.label} ",
             Link(interval(row.estimate, row.lower, row.upper), where),
-            f", from {_directly(row.n_direct)}",
-            f" with {count(int(row.patients), 'patient')} on {row.treatment}." if row.patients == row.patients else ".",
+            f"; {_directly(row.n_direct)}",
+            f" ({count(int(row.patients), 'patient')} on {row.treatment} in all)."
+            if row.patients == row.patients
+            else ".",
         ]
         messages.append(tuple(parts))
     return messages
@@ -191,7 +197,7 @@ def _by_line(run: Run, main: Reading, readings: tuple[Reading, ...]) -> list[Par
         parts += [
             f"{_capital(row.treatment)} against {row.comparator}: {r.fit.network.measure.label} ",
             Link(interval(row.estimate, row.lower, row.upper), "#" + r.where(row.treatment, row.comparator)),
-            f" from {_directly(row.n_direct)}, {row.words}. ",
+            f" ({_directly(row.n_direct)}): {row.words}. ",
         ]
     parts += ["See ", link, f" ({count(n, 'study', 'studies')} in all)."]
     return [tuple(parts)]
@@ -206,11 +212,10 @@ def _safety(run: Run, readings: tuple[Reading, ...]) -> list[Parts]:
             continue
         for row in r.effects[r.effects["strong"]].itertuples():
             lines.append((r, row))
-            codes["worse" if row.verdict in ("worse", "important-harm") else
-                  "better" if row.verdict in ("better", "important") else "open"] += 1  # fmt: skip
+            codes["decided" if row.verdict in _DECIDED else "open"] += 1
     if not lines:
         return []
-    decided = [(r, row) for r, row in lines if row.verdict in ("worse", "important-harm", "better", "important")]
+    decided = [(r, row) for r, row in lines if row.verdict in _DECIDED]
     parts: list[Part] = [
         Strong(f"Harms while {run.main.question.reference}-controlled: {codes['open']} of {len(lines)} estimates are "
                "not decided. ")
@@ -233,7 +238,7 @@ def _how_sure(main: Reading, readings: tuple[Reading, ...]) -> Parts:
     parts: list[Part] = [Strong("How sure. ")]
     if fit.effects == "random":
         parts += [
-            f"Studies of the same drugs differ: the standard deviation between them (tau, log scale for ratios) is "
+            f"How much studies of the same drugs differ: standard deviation between them (tau, log scale for ratios) "
             f"{number(fit.tau.estimate)} ({number(fit.tau.lower)} to {number(fit.tau.upper)}). "
         ]
     if main.twin is not None and "twin" in main.effects:
@@ -253,7 +258,8 @@ def _side(lower: float, upper: float, null: float) -> int:
 
 
 def _directly(n: int) -> str:
-    return f"{count(n, 'study', 'studies')} that compared them directly" if n else "indirect evidence only"
+    """How many studies compared the two; the estimate is the network's, so it is not said to come from them alone."""
+    return f"{count(n, 'study', 'studies')} compared them directly" if n else "no study compared them directly"
 
 
 def _capital(text: str) -> str:

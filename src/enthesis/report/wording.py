@@ -154,7 +154,7 @@ def verdict(lower: float, upper: float, measure: Measure, better: str | None, mi
         code = "important"
     elif high < -limit:
         code = "important-harm"
-    elif low > -limit and high < limit:
+    elif low >= -limit and high <= limit:
         code = "same"
     elif low > 0:
         code = "better"
