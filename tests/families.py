@@ -17,12 +17,13 @@ from enthesis.models.consistency import DesignByTreatment, NodeSplit, UnrelatedM
 from enthesis.models.effects import ClassEffects, PerTreatment
 from enthesis.models.heterogeneity import Common, Exchangeable
 from enthesis.models.likelihoods import Binomial, Ordered, Poisson
+from enthesis.models.links import Log
 from enthesis.models.model import Model
 from enthesis.models.priors import HalfNormal, Normal, Uniform
 from enthesis.models.regression import BaselineRisk, Regression
 from enthesis.models.target import ArmPart, GaussianPart, Target
 from enthesis.network.blocks import ArmCounts, ArmFollowUp, ArmLevels, ArmMeans, ArmRates, Block, Contrasts
-from enthesis.network.measures import EFFECT, HR, IRR, MD, OR, PROBIT, Measure
+from enthesis.network.measures import EFFECT, HR, IRR, MD, OR, PROBIT, RR, Measure
 from enthesis.network.network import Network, Treatment
 
 #: treatments of each study: a loop, two studies of three arms, one treatment in a single study
@@ -119,6 +120,9 @@ FAMILIES = (
     _family("node split", consistency=NodeSplit(treatment="B", comparator="A", prior=Normal(0, 1))),
     _family("unrelated mean effects", consistency=UnrelatedMeanEffects(prior=Normal(0, 1))),
     _family("design by treatment", consistency=DesignByTreatment(sd=HalfNormal(0.3))),
+    _family("tau by class", heterogeneity=Exchangeable(sd=HalfNormal(0.5), by="class")),
+    _family("log link", measure=RR, likelihood="exact", effects=PerTreatment(prior=Normal(0, 0.3)),
+            heterogeneity=Exchangeable(sd=HalfNormal(0.2)), baseline=Independent(prior=Normal(-2, 0.4))),
     _family("probit", measure=PROBIT),
     _family("cloglog, follow-up", block="follow-up", measure=HR),
     _family("Poisson", block="rates", measure=IRR),
@@ -140,25 +144,37 @@ def from_prior(target: Target, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 
 def simulated(target: Target, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, Target]:
-    """Parameters from the prior, and the target with data drawn at them."""
+    """Parameters from the prior, and the target with data drawn at them.
+
+    The prior is cut down to ordered cutpoints and to probabilities below 1, which the likelihoods demand.
+    """
     while True:
         theta, h = from_prior(target, rng)
-        # cutpoints are ordered; their prior is normal, cut down to that order
-        if all(part.cut is None or (np.diff(np.r_[0.0, theta[part.cut]]) > 0).all() for part in target.arms):
+        predictors = [_predictor(target, part, theta, h, rng) for part in target.arms]
+        if all(_possible(part, eta, theta) for part, eta in zip(target.arms, predictors, strict=True)):
             break
-    arms = tuple(_simulated_arms(target, part, theta, h, rng) for part in target.arms)
+    arms = tuple(
+        replace(part, data={**part.data, "r": _events(part, eta, theta, rng)})
+        for part, eta in zip(target.arms, predictors, strict=True)
+    )
     gaussian = tuple(_simulated_means(target, part, theta, h, rng) for part in target.gaussian)
     return theta, h, replace(target, arms=arms, gaussian=gaussian)
 
 
-def _simulated_arms(target: Target, part: ArmPart, theta, h, rng) -> ArmPart:
+def _possible(part: ArmPart, eta, theta) -> bool:
+    ordered = part.cut is None or (np.diff(np.r_[0.0, theta[part.cut]]) > 0).all()
+    return bool(ordered) and not (
+        isinstance(part.likelihood, Binomial) and isinstance(part.likelihood.link, Log) and (eta >= 0).any()
+    )
+
+
+def _predictor(target: Target, part: ArmPart, theta, h, rng) -> np.ndarray:
     a = np.sqrt(part.variance(h)) * rng.standard_normal(len(part.study))
     # the baseline prior is on the linear predictor of the first arm
     first = target.baseline.mean + target.baseline.sd * rng.standard_normal(len(part.start))
     mu = (first - a[part.start])[part.study]
     slope = 1.0 if part.S is None else 1 + part.S @ theta
-    eta = slope * (mu - part.centre) + part.centre + target.design(part) @ theta + a
-    return replace(part, data={**part.data, "r": _events(part, eta, theta, rng)})
+    return slope * (mu - part.centre) + part.centre + target.design(part) @ theta + a
 
 
 def _events(part: ArmPart, eta, theta, rng) -> np.ndarray:
