@@ -3,20 +3,21 @@
 Every comparison with both kinds of evidence is split in turn (van Valkenhoef G et al., Res Synth Methods 2016;7:80),
 with the model's own priors, likelihood and tau. p is the two-sided posterior tail probability of the difference,
 2 min(P(direct > indirect), P(direct < indirect)) (Dias S et al., Stat Med 2010;29:932; Marshall EC & Spiegelhalter DJ,
-Bayesian Anal 2007;2:409). In a study of three or more arms only the split contrast is direct; its other arms are
-compared with the comparator's. The frequentist counterpart is `node_splitting.node_splits`.
+Bayesian Anal 2007;2:409). In a study of three or more arms only the split contrast is direct, and its other arms are
+compared with the comparator's; or such studies are reduced to the two arms. The frequentist counterpart is
+`node_splitting.node_splits`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.errors import EnthesisError, ModelError
+from enthesis.errors import EnthesisError, ModelError, unknown_name
 from enthesis.execute import map as map_tasks
 from enthesis.inference.diagnostics import quantiles
 from enthesis.inference.fit import Fit, fit
@@ -24,6 +25,7 @@ from enthesis.models.additions import node_splits
 from enthesis.models.consistency import Consistent, NodeSplit
 from enthesis.models.model import Model
 from enthesis.network.geometry import edges
+from enthesis.network.subset import apart_from_others
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +49,7 @@ def node_split_table(
     model: Model | None = None,
     *,
     splits: tuple[NodeSplit, ...] | None = None,
+    multi_arm: Literal["kept", "reduced"] = "kept",
     engine: str = "auto",
     seed: int = 1,
     draws: int = 4000,
@@ -62,6 +65,9 @@ def node_split_table(
         With consistent effects; default random effects.
     splits : tuple of NodeSplit, optional
         The comparisons; by default `models.additions.node_splits(network)`.
+    multi_arm : {"kept", "reduced"}
+        Studies that hold both treatments and others: kept whole, with one separate contrast (R's multinma), or reduced
+        to the two arms, other arms of studies of four or more being a study of their own (R's gemtc).
     engine : {"auto", "laplace", "nuts"}
     seed, draws : int
     workers : int, optional
@@ -100,8 +106,15 @@ def node_split_table(
     splits = node_splits(network) if splits is None else splits
     if not splits:
         return pd.DataFrame(columns=_COLUMNS)
+    if multi_arm not in ("kept", "reduced"):
+        raise unknown_name("way with multi-arm studies", multi_arm, ["kept", "reduced"])
+    reduced = multi_arm == "reduced"
+    networks = [apart_from_others(network, s.treatment, s.comparator) if reduced else network for s in splits]
     models = [model, *(model.replace(consistency=s) for s in splits)]
-    tasks = [_Task(network=network, model=m, engine=engine, seed=seed, draws=draws) for m in models]
+    tasks = [
+        _Task(network=n, model=m, engine=engine, seed=seed, draws=draws)
+        for n, m in zip([network, *networks], models, strict=True)
+    ]
     whole, *fits = map_tasks(_run, tasks, workers=workers, progress=progress)
     counts = _studies(network)
     return pd.DataFrame([_row(network, s, f, whole, counts) for s, f in zip(splits, fits, strict=True)])[_COLUMNS]

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.errors import DataError
+from enthesis.errors import DataError, ModelError
 from enthesis.network.blocks import Contrasts, taken
 from enthesis.network.geometry import component_labels
 from enthesis.network.ledger import Entry
@@ -139,3 +139,58 @@ def _rows_of(network: Network, study: int, treatment: int | None = None) -> tupl
         if block.rows
         for i in np.flatnonzero((block.study == study) & ((treatment is None) | (block.treatment == treatment)))
     )
+
+
+def apart_from_others(network: Network, treatment: str, comparator: str) -> Network:
+    """The network in which studies of two treatments hold no other arm.
+
+    A third arm of such a study is left out; of larger studies the other arms become a study of their own, as R's gemtc
+    prepares a node-split.
+
+    Parameters
+    ----------
+    network : Network
+        Of arms.
+    treatment, comparator : str
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ModelError
+        When such a study of three or more arms comes as contrasts.
+    """
+    pair = {network.index(treatment), network.index(comparator)}
+    arms: dict[int, set[int]] = {}
+    for block in network.blocks:
+        for s, t in zip(block.study.tolist(), block.treatment.tolist(), strict=True):
+            arms.setdefault(s, set()).add(t)
+        if isinstance(block, Contrasts):
+            for s, t in zip(block.study.tolist(), block.comparator.tolist(), strict=True):
+                arms[s].add(t)
+    wide = {s for s, held in arms.items() if pair <= held and len(held) > 2}
+    if not wide:
+        return network
+    studies, moved = list(network.studies), {}
+    for s in sorted(s for s in wide if len(arms[s]) > 3):
+        moved[s] = len(studies)
+        studies.append(f"{network.studies[s]} (other arms)")
+    blocks, rows = [], []
+    for block in network.blocks:
+        if isinstance(block, Contrasts) and wide & set(block.study.tolist()):
+            raise ModelError("studies of three or more arms that come as contrasts cannot be reduced to two arms.")
+        other = np.array([s in wide and t not in pair for s, t in zip(block.study, block.treatment, strict=True)], bool)
+        study = np.array([moved.get(int(s), int(s)) if o else int(s) for s, o in zip(block.study, other, strict=True)])
+        rows.append(~(other & ~np.isin(block.study, list(moved))))
+        blocks.append(replace(block, study=study))
+    order = [np.argsort(b.study, kind="stable") for b in blocks]
+    source = np.r_[np.arange(network.n_studies), list(moved)].astype(int)
+    whole = replace(
+        network, studies=tuple(studies), blocks=tuple(taken(b, o) for b, o in zip(blocks, order, strict=True)),
+        covariates={name: values[source] for name, values in network.covariates.items()},
+    )  # fmt: skip
+    entry = Entry(action="changed", rule="arms beside the pair", reason=f"{len(wide)} studies of {treatment} and "
+                  f"{comparator} were reduced to these two arms.")  # fmt: skip
+    return keeping(whole, [mask[o] for mask, o in zip(rows, order, strict=True)], (entry,))
