@@ -38,7 +38,8 @@ class ContinuityCorrection:
     amount : float
         Added to each cell (half of it would be too little to matter; 0.5 is the field's default).
     scope : {"comparison", "study", "all", "none"}
-        `comparison`: only the two arms of a comparison in which a cell is zero (as R's meta and netmeta do);
+        `comparison`: only the two arms of a comparison in which a cell is zero (as R's meta and netmeta do); where the
+        variances of a multi-arm study then contradict one another, all its arms;
         `study`: every arm of a study in which any comparison has a zero cell; `all`: every study; `none`: never,
         so that comparisons with a zero cell are left out.
     double_zero : {"left out", "corrected"}

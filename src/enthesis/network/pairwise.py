@@ -225,9 +225,27 @@ def _all_pairs(block, positions, measure, correction):
             inc[zero.any(axis=(1, 2))] = correction.amount
     with np.errstate(divide="ignore", invalid="ignore"):
         y, v = measure.pair(a, b, inc)
+        impossible = inc.any(axis=(1, 2)) & _without_covariance(np.where(off, v, 0.0))
+        if impossible.any():
+            inc[impossible] = correction.amount
+            y, v = measure.pair(a, b, inc)
     y, v = np.where(off, y, 0.0), np.where(off, v, 0.0)
     usable &= np.isfinite(y) & np.isfinite(v) & ((v > 0) | ~off)
     return y, v, usable
+
+
+def _without_covariance(v: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether no covariance between a study's arms gives the variances of its contrasts, shape (studies,).
+
+    That happens when arms are corrected in some of their comparisons and not in others.
+    """
+    k = v.shape[1]
+    if k < 3:
+        return np.zeros(len(v), dtype=bool)
+    whole = np.isfinite(v).all(axis=(1, 2))
+    centre = np.eye(k) - 1 / k
+    values = np.linalg.eigvalsh(-0.5 * centre @ np.where(whole[:, None, None], v, 0.0) @ centre)
+    return whole & (values[:, 1] < 1e-10 * v.max(axis=(1, 2)))
 
 
 def _pooled_over_study(arms):
