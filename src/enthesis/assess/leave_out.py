@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from enthesis.assess.aggregate import ContrastFit, contrast_fit, oriented
 from enthesis.assess.leave_out_tau import tau2_without_each
 from enthesis.assess.node_splitting import part_with
+from enthesis.assess.reweighted import without_studies_by_weights
 from enthesis.errors import UsageError, unknown_name
 from enthesis.inference import fit as fitting
 from enthesis.inference import gls
@@ -79,7 +80,8 @@ def leave_one_study_out(
     Parameters
     ----------
     fit : Fit
-        A `gls` fit is updated on its contrasts; a Bayesian fit is fitted again without each study.
+        A `gls` fit is updated on its contrasts; a Bayesian fit is exact and fitted again, or its draws are weighted anew
+        where the weights can be trusted (see `assess.reweighted`) and the model is fitted again where not.
     comparator : str, optional
         Default: the reference.
     keep_tau : bool
@@ -400,16 +402,19 @@ def _bayesian_without(fit: Fit, comparator: str, executor: Any) -> pd.DataFrame:
 
     network = fit.network
     parts = [_remaining(network, i, comparator) for i in range(network.n_studies)]
+    # an exact fit has no Monte Carlo error, and fitting it again adds none
+    exact = fit.diagnostics.get("method") == "exact"
+    known = [None] * len(parts) if exact else without_studies_by_weights(fit, parts)
     tasks = [
         Refit(network=part, model=fit.model, seed=fit.settings["seed"], draws=fit.settings["draws"])
-        for part in parts
-        if part is not None
+        for part, found in zip(parts, known, strict=True)
+        if part is not None and found is None
     ]
     fits = iter(execute.map(refit, tasks, executor=executor))
     whole = relative_effects(fit, comparator).set_index("treatment")["estimate"]
     tables = []
-    for study, part in zip(network.studies, parts, strict=True):
-        found = next(fits) if part is not None else None
+    for study, part, by_weights in zip(network.studies, parts, known, strict=True):
+        found = by_weights if by_weights is not None or part is None else next(fits)
         table = pd.DataFrame({"treatment": list(whole.index)})
         if found is not None:
             table = table.merge(relative_effects(found, comparator).drop(columns="comparator"), how="left")

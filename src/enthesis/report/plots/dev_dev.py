@@ -15,7 +15,7 @@ from enthesis.report.plots.theme import data as rows
 from enthesis.report.wording import count, number
 
 #: points farther from the line than this are named, the farthest first
-_APART, _NAMED = 0.5, 10
+_APART, _NAMED = 0.5, 6
 
 
 def chart(table: pd.DataFrame, *, first: str = "first model", second: str = "second model") -> alt.LayerChart:
