@@ -61,7 +61,7 @@ class DataError(EnthesisError):
         place = ", ".join(
             part
             for part in (
-                file,
+                " ".join(file.split()) if file else None,
                 f"row {row}" if row is not None else None,
                 f"column {column!r}" if column is not None else None,
                 f"value {shortened(value)!r}" if value is not None else None,
@@ -99,7 +99,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str], *, show: int = 1
     treatment 'placbo' is not known. Did you mean 'placebo'? Known: adalimumab, placebo.
     """
     names = sorted(map(str, known))
-    close = get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    by_case = {known_name.casefold(): known_name for known_name in reversed(names)}
+    close = get_close_matches(str(name).casefold(), by_case, n=1)
+    hint = f" Did you mean {by_case[close[0]]!r}?" if close else ""
+    show = len(names) if len(names) <= show + 3 else show
     listed = ", ".join(names[:show]) + (f", … ({len(names)} in all)" if len(names) > show else "")
     return UsageError(f"{kind} {shortened(name)!r} is not known.{hint} Known: {listed}.")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from enthesis.cli.printing import plain, print_table, working, write_text
+from enthesis.cli.printing import plain, print_table, working, writable, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,6 +171,11 @@ def fit_of(network: Network, effects: str, engine: str, tau: str) -> Fit:
     return made
 
 
+def in_words(network: Network) -> str:
+    """The scale of the estimates in a table: `log odds ratio`, `mean difference`."""
+    return f"log {network.measure.label}" if network.measure.scale == "log" else network.measure.label
+
+
 def columns_of(pairs: Sequence[str] | None) -> dict[str, str] | None:
     """`role=column` pairs as a dictionary."""
     from enthesis.errors import UsageError
@@ -199,7 +204,9 @@ def about(fit: Fit) -> dict[str, Any]:
     }
 
 
-def checked_files(export: Path | None, figure: Path | None) -> None:
+def checked_files(
+    export: Path | None, figure: Path | None, as_json: str | None = None, table: Path | None = None
+) -> None:
     """Refuse a file name before minutes of work, not after."""
     from enthesis.errors import UsageError
     from enthesis.report.figure_file import ENDINGS
@@ -207,8 +214,9 @@ def checked_files(export: Path | None, figure: Path | None) -> None:
     for path, endings, option in ((export, (".csv", ".xlsx", ".docx"), "--export"), (figure, ENDINGS, "--figure")):
         if path is not None and path.suffix.lower() not in endings:
             raise UsageError(f"{option} {str(path)!r} must end in {', '.join(endings)}.")
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"the folder of {option} {str(path)!r} does not exist: make it, or name another file.")
+    for path in (export, figure, Path(as_json) if as_json and as_json != "-" else None):
+        if path is not None:
+            writable(path, inputs=(table,))
 
 
 def deliver(found: Outcome, as_json: str | None, export: Path | None, figure: Path | None) -> None:

@@ -26,6 +26,7 @@ from enthesis.cli.assessing import (
     checked_files,
     deliver,
     fit_of,
+    in_words,
     network_of,
 )
 from enthesis.cli.printing import working
@@ -63,7 +64,7 @@ def consistency(
 
     Example: enthesis consistency trials.csv --measure OR --export splits.xlsx --figure splits.svg
     """
-    checked_files(export, figure)
+    checked_files(export, figure, as_json, table)
     with working("Assessing consistency"):
         network = network_of(table, review, question, measure=measure, reference=reference, better=better,
                              column=column)  # fmt: skip
@@ -94,5 +95,6 @@ def _found(fit: Any, method: str, plot: str) -> Outcome:
         chart = partial(split_plot.chart, drawn, measure=name, log=log)
         words = partial(split_plot.alt_text, drawn, measure=name)
     columns = ["treatment", "comparator", "n_studies", "proportion", "direct", "indirect", "difference", "p", "note"]
-    return Outcome(title=f"Direct and indirect evidence, {name}", table=splits, told=told, shown=splits[columns],
+    title = f"Direct and indirect evidence, {in_words(fit.network)}"
+    return Outcome(title=title, table=splits, told=told, shown=splits[columns],
                    sentences=(str(global_test["message"]), ""), chart=chart, words=words)  # fmt: skip

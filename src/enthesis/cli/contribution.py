@@ -63,7 +63,7 @@ def contribution(
 
     Example: enthesis contribution trials.csv --of study --comparator placebo --figure contribution.svg
     """
-    checked_files(export, figure)
+    checked_files(export, figure, as_json, table)
     with working("Finding contributions"):
         network = network_of(table, review, question, measure=measure, reference=reference, better=better,
                              column=column)  # fmt: skip

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from enthesis.cli.printing import plain, print_table
 
+if TYPE_CHECKING:
     from enthesis.evidence import Evidence, LoadReport
 
 app = typer.Typer(no_args_is_help=True, help="Load published results into a store and see what is behind each number.")
@@ -80,10 +80,11 @@ def summary(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         _print_json(told)
         return
-    print(f"{where}: snapshot {evidence.snapshot.number} of {snapshots}, hash {evidence.content_hash[:16]}")
-    _print_table("Rows", ["table", "rows"], [[name, count] for name, count in found["rows"].items()])
+    newest = "the only one" if snapshots == 1 else f"the newest of {snapshots}"
+    print(plain(f"{where}: snapshot {evidence.snapshot.number}, {newest}, hash {evidence.content_hash[:16]}"))
+    print_table("Rows", ["table", "rows"], [[name, count] for name, count in found["rows"].items()])
     for title in ("studies_by_design", "results_by_measure", "results_by_check", "results_by_use"):
-        _print_table(title.replace("_", " "), [title.split("_by_")[1], "rows"], list(map(list, found[title].items())))
+        print_table(title.replace("_", " "), [title.split("_by_")[1], "rows"], list(map(list, found[title].items())))
     print(f"{found['treatments']} treatments, {found['drug_classes']} classes, {found['outcomes']} outcomes")
 
 
@@ -108,7 +109,7 @@ def show(
     if as_json:
         _print_json(told)
         return
-    print(_plain(f"{study}: {told['study']['title']}"))
+    print(plain(f"{study}: {told['study']['title']}"))
     _print_cells({key: value for key, value in told["study"].items() if key not in {"study_id", "title"}})
     _print_frame(
         "Arms", told["arms"], ["arm_id", "treatment", "drug_class", "dose", "dose_unit", "frequency", "n_randomised"]
@@ -143,21 +144,21 @@ def explain(
     if as_json:
         _print_json(told)
         return
-    print(_plain(f"{told['result_id']} ({told['table']}), use: {told['use']}"))
+    print(plain(f"{told['result_id']} ({told['table']}), use: {told['use']}"))
     _print_cells(told["row"])
     fact = told["fact"]
     _print_cells(
         {f"fact.{key}": fact[key] for key in ("id", "extractor", "recorded_at", "file", "file_row", "document")}
     )
     for earlier in fact["supersedes"]:
-        print(_plain(f"supersedes fact {earlier['id']} of {earlier['recorded_at']} ({earlier['why']}):"))
+        print(plain(f"supersedes fact {earlier['id']} of {earlier['recorded_at']} ({earlier['why']}):"))
         _print_cells({key: f"{before} -> {after}" for key, (before, after) in earlier["changed"].items()})
     for document in told["sources"]:
         _print_cells({f"source.{key}": value for key, value in document.items()})
     for line in told["curation"]:
-        print(_plain(f"eligibility: {line['use']}, {line['reason']} ({line['author']}, {line['recorded_at']})"))
+        print(plain(f"eligibility: {line['use']}, {line['reason']} ({line['author']}, {line['recorded_at']})"))
     for line in told["risk_of_bias"]:
-        print(_plain(f"risk of bias, {line['outcome_family']}: {line['overall']}, {line['reason']}"))
+        print(plain(f"risk of bias, {line['outcome_family']}: {line['overall']}, {line['reason']}"))
 
 
 def _evidence(store: str | None) -> tuple[Evidence, str, int]:
@@ -233,13 +234,13 @@ def _print_load(report: LoadReport, where: str, *, stored: bool, as_json: bool) 
         return
     names = ["read", "stored", "unchanged", "superseded", "rejected_rows", "withdrawn"]
     rows = [[table.name, *(getattr(table, name) for name in names)] for table in report.tables]
-    _print_table(where, ["table", *names], [*rows, ["total", *(report.total(name) for name in names)]])
+    print_table(where, ["table", *names], [*rows, ["total", *(report.total(name) for name in names)]])
     for item in report.rejected[:50]:
-        print(_plain(f"rejected: {item}"), file=sys.stderr)
+        print(plain(f"rejected: {item}"), file=sys.stderr)
     if len(report.rejected) > 50:
         print(f"and {len(report.rejected) - 50} more rejected cells (all of them with --json)", file=sys.stderr)
     for note in [*(note for table in report.tables for note in table.notes), *report.notes]:
-        print(_plain(f"note: {note}"), file=sys.stderr)
+        print(plain(f"note: {note}"), file=sys.stderr)
     if stored:
         print(f"snapshot {report.snapshot.number}, hash {report.snapshot.content_hash[:16]}")
 
@@ -247,34 +248,13 @@ def _print_load(report: LoadReport, where: str, *, stored: bool, as_json: bool) 
 def _print_frame(title: str, rows: list[dict[str, Any]], columns: list[str]) -> None:
     used = [column for column in columns if any(row.get(column) not in (None, "") for row in rows)]
     if rows and used:
-        _print_table(title, used, [[row.get(column) for column in used] for row in rows])
+        print_table(title, used, [[row.get(column) for column in used] for row in rows])
 
 
 def _print_cells(cells: dict[str, Any]) -> None:
     for key, value in cells.items():
         if value not in (None, ""):
-            print(_plain(f"  {key}: {value}"))
-
-
-def _print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table: Table = Table(title=Text(_plain(title)), title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(Text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_plain("" if value is None else value)) for value in row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)
-    console.print(table)
-
-
-def _plain(value: object) -> str:
-    """Text that cannot steer the terminal: control characters are shown as a blank."""
-    return "".join(mark if mark.isprintable() else " " for mark in str(value))
+            print(plain(f"  {key}: {value}"))
 
 
 class _progress:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from enthesis.cli.printing import plain, print_table, working, write_text
+from enthesis.cli.printing import plain, print_table, working, writable, write_text
 
 if TYPE_CHECKING:
     from enthesis.inference.fit import Fit
@@ -21,7 +21,10 @@ app = typer.Typer()
 
 @app.command()
 def fit(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Table of arms or contrasts: CSV, TSV or semicolons.")],
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="TABLE", help="Table of arms or contrasts: CSV, TSV or semicolons.", readable=False),
+    ],
     measure: Annotated[
         str | None,
         typer.Option(
@@ -143,12 +146,16 @@ def fit(
     else:
         effects = effects or ("common" if engine in RARE_ENGINES else "random")
         chosen = _model(effects, prior_tau, prior_d, components, inactive)
+    if as_json and as_json != "-":
+        writable(Path(as_json), inputs=(table, model))
     for note in _unused(engine, effects, tau, prior_tau, prior_d):
         print(f"note: {note}", file=sys.stderr)
     with working("Fitting"):
         network = from_table(table, measure=measure, reference=reference, better=better, columns=_columns(column),
                              level_counts=level_counts, repeated_arms=repeated_arms,
                              correction=_correction(correction, correction_scope, double_zero))  # fmt: skip
+        if model is None and prior_tau is None and effects == "random" and engine in ("auto", "laplace", "nuts"):
+            _note_unit(network.measure.name)
         result = fitted(network, chosen, engine=engine, tau=tau or "REML", tau_interval=tau_interval or "Q-profile",
                         ci=ci, prediction=prediction or "V", seed=seed, draws=draws)  # fmt: skip
         told = json.dumps(_told(result, assess), ensure_ascii=False, indent=2, allow_nan=False) if as_json else ""
@@ -239,6 +246,16 @@ def _unused(engine: str, effects: str, tau: str | None, prior_tau: str | None, p
     return notes
 
 
+def _note_unit(measure: str) -> None:
+    """The default prior of tau suits log ratios and standardised differences, not an outcome in its own unit."""
+    if measure in ("MD", "IRD", "EFFECT"):
+        print(
+            f"note: tau has the default prior half-normal(1), and {measure} is in the unit of the outcome: say "
+            "--prior-tau 'half-normal(S)', S a difference between studies that would be large.",
+            file=sys.stderr,
+        )
+
+
 def _columns(pairs: list[str] | None) -> dict[str, str] | None:
     from enthesis.errors import UsageError
 
@@ -282,11 +299,12 @@ def _print(result: Fit) -> None:
             ["treatment", "P-score", "SUCRA", "mean rank"],
             [[r.treatment, f"{r.p_score:.2f}", f"{r.sucra:.2f}", f"{r.mean_rank:.1f}"] for r in ranked.itertuples()],
         )
-    excluded = network.ledger.excluded
-    print_table(
-        "Left out",
-        ["study", "arm", "rule", "reason"],
-        [[e.study, e.arm, e.rule, e.reason] for e in excluded[:50]],
-    )
-    if len(excluded) > 50:
-        print(f"and {len(excluded) - 50} more (all of them with --json)")
+    for title, action in (("Left out", "excluded"), ("Changed", "changed")):
+        entries = [e for e in network.ledger if e.action == action]
+        print_table(
+            title,
+            ["study", "arm", "rule", "reason"],
+            [[e.study, e.arm, e.rule, e.reason] for e in entries[:50]],
+        )
+        if len(entries) > 50:
+            print(f"and {len(entries) - 50} more (all of them with --json)")

@@ -65,7 +65,7 @@ def funnel(
 
     Example: enthesis funnel trials.csv --treatment drug --figure funnel.svg
     """
-    checked_files(export, figure)
+    checked_files(export, figure, as_json, table)
     with working("Testing for small-study effects"):
         network = network_of(table, review, question, measure=measure, reference=reference, better=better,
                              column=column)  # fmt: skip

@@ -25,6 +25,7 @@ from enthesis.cli.assessing import (
     checked_files,
     deliver,
     fit_of,
+    in_words,
     network_of,
 )
 from enthesis.cli.printing import working
@@ -71,7 +72,7 @@ def influence(
 
     Example: enthesis influence trials.csv --measure OR --treatment drug --figure leave-one-out.svg
     """
-    checked_files(export, figure)
+    checked_files(export, figure, as_json, table)
     with working("Leaving out"):
         network = network_of(table, review, question, measure=measure, reference=reference, better=better,
                              column=column)  # fmt: skip
@@ -110,7 +111,7 @@ def _left_out(fit: Any, by: str, treatment: str | None, comparator: str | None, 
     columns = ["added" if by == "cumulative" else "left_out", "estimate", "lower", "upper", "change", "tau", "ok"]
     titles = {"study": "Without each study", "comparison": "Without each comparison", "cumulative": "Study by study"}
     return Outcome(
-        title=f"{titles[by]}: {treatment} versus {comparator}", table=table,
+        title=f"{titles[by]}: {treatment} versus {comparator}, {in_words(fit.network)}", table=table,
         told=about(fit) | {"by": by, "comparator": comparator, "rows": table.to_dict("records")}, shown=its[columns],
         warnings=lost, chart=lambda: drawn.chart(read, whole=all_in, measure=name, log=log),
         words=lambda: drawn.alt_text(read, whole=all_in, measure=name),

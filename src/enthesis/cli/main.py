@@ -8,6 +8,7 @@ Exit codes: 0 fine, 1 error, 2 usage, 3 bad data, 4 computed but the status is n
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
@@ -32,7 +33,7 @@ COMMANDS: dict[str, str] = {
     "evidence": "Load published results into a store and see what is behind each number.",
 }
 
-OK, ERROR, USAGE, BAD_DATA, NOT_OK = 0, 1, 2, 3, 4
+OK, ERROR, USAGE, BAD_DATA, NOT_OK, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 class _Commands(MutableMapping[str, Any]):
@@ -121,8 +122,13 @@ def run(arguments: list[str] | None = None) -> None:
         Always.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _write_any_letter()
     try:
         app(args=arguments, prog_name="enthesis")
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            print("enthesis: interrupted.", file=sys.stderr)
+        raise
     except Exception as problem:
         if "--debug" in arguments:
             raise
@@ -154,9 +160,9 @@ def told(problem: Exception) -> tuple[str, int]:
         kinds = {UsageError: USAGE, ModelError: USAGE, DataError: BAD_DATA, NotConnected: BAD_DATA}
         code = next((code for kind, code in kinds.items() if isinstance(problem, kind)), ERROR)
         return _printable(str(problem)), code
-    if isinstance(problem, OSError) and problem.filename is not None:
-        reason = problem.strerror or type(problem).__name__
-        return _printable(f"{shortened(problem.filename, 200)}: {reason}."), ERROR
+    if isinstance(problem, OSError) and (problem.filename is not None or problem.errno is not None):
+        where = "the output" if problem.filename is None else shortened(problem.filename, 200)
+        return _printable(f"{where}: {problem.strerror or type(problem).__name__}."), ERROR
     if isinstance(problem, MemoryError):
         return "there is not enough memory for this.", ERROR
     what = f"{type(problem).__name__}: {shortened(problem, 200)}" if str(problem) else type(problem).__name__
@@ -164,6 +170,22 @@ def told(problem: Exception) -> tuple[str, int]:
         f"an unexpected error ({what}). This is a fault in enthesis, not in your data. Run the same with "
         "`enthesis --debug ...` and report the traceback together with the command."
     ), ERROR
+
+
+def _write_any_letter() -> None:
+    """Letters that the terminal's encoding lacks are written as \\u escapes, which keeps JSON valid."""
+
+    def escaped(problem: UnicodeError) -> tuple[str, int]:
+        if not isinstance(problem, UnicodeEncodeError):
+            raise problem
+        units = problem.object[problem.start : problem.end].encode("utf-16-be", "surrogatepass")
+        pairs = (units[i : i + 2] for i in range(0, len(units), 2))
+        return "".join(f"\\u{int.from_bytes(pair):04x}" for pair in pairs), problem.end
+
+    codecs.register_error("enthesis", escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="enthesis")
 
 
 def _printable(text: str) -> str:

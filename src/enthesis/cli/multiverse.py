@@ -92,7 +92,7 @@ def multiverse(
     """
     from enthesis.errors import UsageError
 
-    checked_files(export, figure)
+    checked_files(export, figure, as_json, table)
     if treatment is None:
         raise UsageError("--treatment is needed: the treatment whose effect is estimated.")
     if scheduler and workers:

@@ -42,7 +42,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(_line(title)), title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(Text(column), overflow="fold")
     for row in rows:
@@ -50,6 +50,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     console = Console()
     if not console.is_terminal:
         console = Console(width=240)
+    console.print(Text(_line(title)))  # above the table: a title inside is broken at the width of a narrow table
     console.print(table)
     console.print()
 
@@ -91,6 +92,31 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
         yield step
 
 
+def writable(path: Path, inputs: Sequence[Path | None] = ()) -> None:
+    """Refuse a file that cannot be written, before the work and not after.
+
+    Parameters
+    ----------
+    path : Path
+    inputs : sequence of Path or None
+        Files that are read, which must not be written over.
+
+    Raises
+    ------
+    UsageError
+        When it is a folder or an input, or its folder does not exist.
+    """
+    said = repr(plain(path))
+    if "\0" in str(path):
+        raise UsageError(f"{said} is not the name of a file.")
+    if path.is_dir():
+        raise UsageError(f"{said} is a folder: name a file in it.")
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder of {said} does not exist: make it, or name another file.")
+    if any(other is not None and path.exists() and other.exists() and path.samefile(other) for other in inputs):
+        raise UsageError(f"{said} is what is read: name another file for the result.")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it holds either the old or the new text, never a part.
 
@@ -103,12 +129,20 @@ def write_text(path: Path, text: str) -> None:
     ------
     UsageError
         When its folder does not exist.
+    OSError
+        When it cannot be written; it names the file, not the temporary one beside it.
     """
-    if not path.parent.is_dir():
-        raise UsageError(f"the folder of {str(path)!r} does not exist: make it, or name another file.")
-    if path.exists() and not path.is_file():  # a device or a pipe
-        path.write_text(text, encoding="utf-8")
-        return
+    writable(path)
+    try:
+        if path.exists() and not path.is_file():  # a device or a pipe
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path, text)
+    except OSError as problem:
+        raise OSError(problem.errno, f"cannot be written ({problem.strerror})", str(path)) from None
+
+
+def _replace(path: Path, text: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -67,7 +67,7 @@ def ranks(
 
     Example: enthesis ranks trials.csv --measure OR --better higher --mid 1.25 --figure ranks.svg
     """
-    checked_files(export, figure)
+    checked_files(export, figure, as_json, table)
     with working("Ranking"):
         fits: dict[str, Any] = {}
         for id in dict.fromkeys(question or [None]):

@@ -38,6 +38,8 @@ from enthesis.network.subset import comparable, keeping
 
 Array = NDArray[np.float64]
 Engine = Literal["auto", "gls", "laplace", "nuts", "mh", "nch", "nch-approximate", "plr"]
+#: a posterior mean of tau beyond this quantile of its prior is a conflict between prior and data
+TAIL = 0.999
 ENGINES: tuple[str, ...] = ("auto", "gls", "laplace", "nuts", *RARE_ENGINES)
 
 
@@ -160,11 +162,18 @@ class Fit:
         """Identity of the inputs, which determine the result."""
         return content_hash((self.network, self.model, self.engine, self.settings))
 
+    def _assumed(self) -> str:
+        """The model in words; engines without priors name none."""
+        if self.is_bayesian:
+            return self.model.describe()
+        method = self.settings.get("tau")
+        return f"{self.effects} effects" + (f", tau by {method}" if method else "")
+
     def __str__(self) -> str:
         tau = f"tau {self.tau.estimate:.3g} ({self.tau.lower:.3g} to {self.tau.upper:.3g})"
         return (
             f"Fit of {self.network.n_studies} studies, {self.network.n_treatments} treatments, "
-            f"{self.network.measure.name} by {self.engine}\n  {self.model.describe()}\n  "
+            f"{self.network.measure.name} by {self.engine}\n  {self._assumed()}\n  "
             f"{tau if self.effects == 'random' else 'common effects'}\n  {self.status.message}"
         )
 
@@ -228,6 +237,8 @@ def fit(
         raise unknown_name("engine", engine, ENGINES)
     if not 100 <= draws <= 1_000_000:
         raise UsageError(f"draws must be between 100 and 1,000,000, not {draws}.")
+    if seed < 0:
+        raise UsageError(f"the seed must be 0 or above, not {seed}.")
     if engine in RARE_ENGINES:
         return _fit_rare(network, model or Model(heterogeneity=Common()), engine, ci)
     model = model or Model()
@@ -378,7 +389,7 @@ def _fit_bayesian(network: Network, model: Model, wanted: str, seed: int, draws:
         tau=tau,
         tau_of_arms=of_arms,
         heterogeneity=_contrast_heterogeneity(network),
-        status=result.status,
+        status=_with_prior_of_tau(result.status, model, hyper),
         d=result.theta @ D.T,
         tau_draws=tau_draws,
         weights=result.weights,
@@ -389,6 +400,23 @@ def _fit_bayesian(network: Network, model: Model, wanted: str, seed: int, draws:
         diagnostics={**result.diagnostics, "likelihood": list(target.likelihoods)},
         settings={"seed": seed, "draws": draws},
     )
+
+
+def _with_prior_of_tau(status: Status, model: Model, hyper: dict[str, Tau]) -> Status:
+    """Not ok where tau is far in the tail of its prior, as when half-normal(1) meets an outcome of 0 to 100 points."""
+    sd = getattr(model.heterogeneity, "sd", None)
+    if sd is None or not status.ok:
+        return status
+    limit = float(sd.quantile(TAIL))
+    for name, tau in hyper.items():
+        if (name == "tau" or name.startswith("tau[")) and tau.estimate > limit:
+            message = (
+                f"{name} is estimated at {tau.estimate:.3g}, where its prior {sd} has nearly no mass: the prior and "
+                "not the data decides the intervals. Give tau a prior that fits the unit of the outcome, such as "
+                "half-normal(S) with S a difference between studies that would be large."
+            )
+            return Status(ok=False, message=message)
+    return status
 
 
 def _taus(

@@ -400,6 +400,7 @@ def _one_arm_per_treatment(
     if len(at) == len(rows.study):
         return rows, [(rows.label(i),) for i in range(len(rows.study))]
     treatments_of = Counter(study for study, _ in at)
+    single = {study for (study, _), where in at.items() if len(where) == 1}
     values = {role: v.copy() for role, v in rows.values.items()}
     keep, labels = [], []
     for (study, treatment), where in at.items():
@@ -416,7 +417,7 @@ def _one_arm_per_treatment(
                                 reason=f"{len(where)} arms of this treatment stay apart.",
                                 rows=tuple(rows.label(i) for i in where)))  # fmt: skip
             continue
-        _refuse_unless_groups(rows, where, same, treatments_of[study])
+        _refuse_unless_groups(rows, where, same, treatments_of[study], all_repeat=study not in single)
         for role, v in values.items():
             if role != "followup":  # equal in the groups; they are refused otherwise
                 v[where[0]] = v[where].sum()
@@ -427,8 +428,12 @@ def _one_arm_per_treatment(
     return rows.take(np.array(keep)), labels
 
 
-def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatments: int) -> None:
-    """Raise unless repeated rows are, by their numbers, different groups of patients that can be added up."""
+def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatments: int, all_repeat: bool) -> None:
+    """Raise unless repeated rows are, by their numbers, different groups of patients that can be added up.
+
+    Where every treatment of a study repeats, the rows are two studies or strata rather than groups, and adding them up
+    would compare patients of one with patients of the other.
+    """
     first, second = where[:2]
     lines = f"rows {rows.sheet.lines[rows.position[first]]} and {rows.sheet.lines[rows.position[second]]}"
     told_apart = _differing_column(rows, first, second)
@@ -442,10 +447,14 @@ def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatme
         sized = [rows.values[role] for role in ("time_at_risk", "n") if role in rows.values]
         distinct = any(len({v[i] for i in where}) == len(where) for v in sized)
         distinct &= "followup" not in rows.values or len({rows.values["followup"][i] for i in where}) == 1
-        if rows.layout.numbers != "means" and not rows.layout.slots and distinct and n_treatments > 1:
+        groups = rows.layout.numbers != "means" and not rows.layout.slots and distinct and n_treatments > 1
+        if groups and not all_repeat:
             return
         what = f"the treatment stands twice in this study ({lines}), with different numbers"
         fix = "Keep one row, give the two arms different names (dose, schedule), or repeated_arms='apart'."
+        if groups:
+            what = f"the treatment stands twice in this study ({lines}), and so does every other treatment of it"
+            fix = "If these are two studies, or two strata of one, give each its own study name."
     role = "treatment" if rows.layout.header("treatment", int(rows.slot[second])) else "agent"
     if rows.layout.slots and not rows.layout.header("treatment", 1):
         role = "study"

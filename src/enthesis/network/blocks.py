@@ -20,6 +20,9 @@ from enthesis.network.measures import Kind
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+#: no standard error or time at risk of a study is smaller; below it weights lose all digits
+SMALLEST = 1e-15
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmCounts:
@@ -237,11 +240,15 @@ def check(block: Block, studies: tuple[str, ...], treatments: tuple[str, ...]) -
             demand(np.isfinite(block.E) & (block.E > 0), "the follow-up must be above 0", "time", block.E,
                    "Give the follow-up of this arm's patients.")  # fmt: skip
     elif isinstance(block, ArmRates):
+        demand(~(block.E > 0) | (block.E >= SMALLEST), "no study has so little time at risk", "time_at_risk", block.E,
+               "Check the time, or give it in another unit.")  # fmt: skip
         demand(np.isfinite(block.E) & (block.E > 0), "time at risk must be above 0", "time_at_risk", block.E,
                "Give the time at risk of this arm.")  # fmt: skip
         demand(block.r >= 0, "events must be a number of 0 or more", "events", block.r, "Give a count.")
     else:
         demand(np.isfinite(block.y), "not a number", "y", block.y, "Give the estimate.")
+        demand(~(block.se > 0) | (block.se >= SMALLEST), "no study has so small a standard error", "se", block.se,
+               "Check the standard error or deviation, or give the outcome in another unit.")  # fmt: skip
         demand(np.isfinite(block.se) & (block.se > 0), "a standard error must be above 0", "se", block.se,
                "Give the standard error, or an interval or SD from which it follows.")  # fmt: skip
 

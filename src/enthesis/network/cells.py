@@ -29,6 +29,8 @@ _DIGITS = re.compile(r"[0-9]+")
 _PLACES = 20
 #: longer names are a wrong column (an abstract, a free-text comment)
 MAX_NAME = 200
+#: no number of a study is larger; beyond it sums of squares lose all digits
+LARGEST = 1e15
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _POINT_NUMBER = re.compile(r"[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?")
@@ -89,10 +91,10 @@ class Numbers:
             values = np.fromiter(map(float, cells), float, len(cells))
         else:
             values = self._one_by_one(header, cells)
-        infinite = np.flatnonzero(np.isinf(values))
-        if len(infinite):
-            raise self.sheet.error("is larger than any number that can be used", int(infinite[0]), header,
-                                   cells[infinite[0]], "Check the number.")  # fmt: skip
+        large = np.flatnonzero(np.abs(values) > LARGEST)
+        if len(large):
+            raise self.sheet.error("is larger than any number that can be used", int(large[0]), header,
+                                   cells[large[0]], "Check the number, or change the unit.")  # fmt: skip
         return values
 
     def _one_by_one(self, header: str, cells: Sequence[str]) -> NDArray[np.float64]:

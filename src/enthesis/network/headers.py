@@ -16,9 +16,10 @@ from enthesis.errors import DataError, UsageError, unknown_name
 #: header names of each role, the preferred first; written in lower case without punctuation
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "study": ("study", "studlab", "studyid", "studyname", "studylabel", "studyno", "trial", "trialid", "trialname",
-              "s", "ns", "id", "nct", "nctid", "uniqueid", "author", "authors", "authoryear", "firstauthor", "paper"),
+              "s", "ns", "id", "nct", "nctid", "uniqueid", "author", "authors", "authoryear", "firstauthor", "paper",
+              "studyc", "studyn"),
     "treatment": ("treatment", "trt", "treat", "t", "arm", "treatments", "intervention", "drug", "treatname", "therapy",
-                  "treatmentname", "trtname", "node"),
+                  "treatmentname", "trtname", "node", "trtc", "trtn"),
     "comparator": ("comparator", "comp", "control", "ctrl", "versus", "vs"),
     "agent": ("agent",),
     "dose": ("dose",),

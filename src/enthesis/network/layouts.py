@@ -193,7 +193,7 @@ def _levels(columns: Columns, sheet: Sheet, measure: Measure | None) -> Layout:
     names = _arm_names(columns)
     if names is None or not columns.has("n"):
         raise DataError("nested responses need a study, a treatment and a number of patients in each row",
-                        file=sheet.file, row=1, fix="Name them: columns={'study': ..., 'treatment': ..., 'n': ...}.",
+                        file=sheet.file, row=1, fix="Name them: columns={'study': ..., ...}, or --column study=...",
                         )  # fmt: skip
     found = {(r, 0): columns.single[r] for r in (*names, "n")}
     found |= {("level", i): header for i, header in enumerate(columns.levels, 1)}
@@ -304,24 +304,28 @@ def _measure_needs(measure: Measure) -> str:
         "followup": "It needs events, n and followup (time) for each arm",
         None: "It needs an effect with its standard error for each contrast",
     }[measure.kind]
-    return f"{needs}. Choose another measure, or name the columns (columns={{'events': 'r', ...}})."
+    return f"{needs}. Choose another measure, or name the columns (columns={{'events': 'r'}}, or --column events=r)."
 
 
 def _what_is_needed(columns: Columns, sheet: Sheet) -> str:
     if not columns.has("study"):
         near = _nearest(columns, sheet, "study")
-        return f"{near}Name the column of studies `study` (or say which it is: columns={{'study': '...'}})."
+        return (
+            f"{near}Name the column of studies `study` (or say which it is: columns={{'study': '...'}}, or "
+            "--column study=...)."
+        )
     if not (columns.has("treatment") or columns.has("agent") or "treatment" in columns.slotted):
         near = _nearest(columns, sheet, "treatment")
         return (
             f"{near}Name the column of treatments `treatment` (treat1 and treat2 for contrasts), or say which it is: "
-            "columns={'treatment': '...'}."
+            "columns={'treatment': '...'}, or --column treatment=..."
         )
     free = _free(columns, sheet)[:12]
-    hint = f" Columns without a meaning so far: {_listed(free)}." if free else ""
+    hint = f" (columns without a meaning so far: {_listed(free)})." if free else "."
     return (
         "For each arm give events and n, or mean, sd and n (or mean and se), or events and time_at_risk; or for each "
-        f"contrast effect, se, treat1 and treat2. Say which column is what: columns={{'events': '...'}}.{hint}"
+        f"contrast effect, se, treat1 and treat2. Say which column is what: columns={{'events': '...'}}, or "
+        f"--column events=...{hint}"
     )
 
 

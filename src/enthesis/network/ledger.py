@@ -5,7 +5,7 @@ PRISMA counts and the answer to "why is study X missing?" come from here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -77,3 +77,19 @@ class Ledger:
 
         columns = ["action", "rule", "reason", "study", "arm", "rows"]
         return pd.DataFrame([{**asdict(e), "rows": "; ".join(e.rows)} for e in self.entries], columns=columns)
+
+
+def after_exclusions(entries: Iterable[Entry]) -> str:
+    """` after 2 exclusions, the first: ...`, for the error of a network with nothing left; empty without exclusions.
+
+    Examples
+    --------
+    >>> lone = Entry(action="excluded", rule="one arm", reason="One arm gives no contrast.", rows=("row 2",))
+    >>> after_exclusions([lone])
+    ' after 1 exclusions, the first: One arm gives no contrast (row 2)'
+    """
+    gone = [entry for entry in entries if entry.action == "excluded"]
+    if not gone:
+        return ""
+    where = f" ({gone[0].rows[0]})" if gone[0].rows else ""
+    return f" after {len(gone)} exclusions, the first: {gone[0].reason.rstrip('.')}{where}"

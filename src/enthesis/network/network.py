@@ -16,7 +16,7 @@ import numpy as np
 from enthesis.errors import DataError, unknown_name
 from enthesis.hashing import content_hash
 from enthesis.network.blocks import Block, Contrasts, check
-from enthesis.network.ledger import Entry, Ledger
+from enthesis.network.ledger import Entry, Ledger, after_exclusions
 from enthesis.network.measures import ContinuityCorrection, Measure
 from enthesis.network.pairwise import Pairwise, pairwise
 
@@ -110,8 +110,9 @@ class Network:
         names = self.treatment_names
         if len(self.studies) == 0 or len(names) < 2:
             raise DataError(
-                f"nothing to compare: {len(self.studies)} studies and {len(names)} treatments are left",
-                fix="A network needs at least one study of two treatments; the ledger says what was left out.",
+                f"nothing to compare: {len(self.studies)} studies and {len(names)} treatments are left"
+                f"{after_exclusions(self.ledger)}",
+                fix="A network needs at least one study of two treatments.",
             )
         if len(set(names)) != len(names):
             raise DataError("two treatments have the same name", fix="Give each treatment its own name.")

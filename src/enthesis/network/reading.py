@@ -46,8 +46,14 @@ _MAGIC = (
 )  # fmt: skip
 _SAVE_AS_CSV = "Save the table as CSV (UTF-8) and give that file."
 _BUGS_INDEX = re.compile(r"\[\s*,?\s*(\d*)\s*\]")
-#: the sign that a zero-width character, a byte-order mark or a soft hyphen leaves nothing for the eye to see
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+#: what the eye cannot see: zero-width characters, byte-order marks, soft hyphens, and marks that turn the direction of
+#: writing, with which a name could be shown as another
+_INVISIBLE = dict.fromkeys(
+    map(
+        ord,
+        "\u200b\u200c\u200d\u2060\ufeff\u00ad\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +146,12 @@ def _bounded(path: Path) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise DataError("there is no such file", file=name, fix="Check the path of the table.") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot be opened ({type(error).__name__})", file=name, fix="Check the path.") from None
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise DataError(f"cannot be opened ({why})", file=name, fix="Check the path.") from None
     if stat.S_ISDIR(found.st_mode):
         raise DataError("is a folder, not a table", file=name, fix="Give the path of one CSV file.")
     if not stat.S_ISREG(found.st_mode):
-        raise DataError("is not an ordinary file", file=name, fix="Give the path of one CSV file.")
+        raise DataError("is not an ordinary file", file=name, fix="Save the table as a CSV file and give its path.")
     if found.st_size > MAX_BYTES:
         raise DataError(
             f"has {found.st_size / 1e6:,.0f} MB; tables of up to {MAX_BYTES / 1e6:,.0f} MB are read",

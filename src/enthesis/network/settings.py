@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: a settings file is a few pages of text; anything larger is not one
 LARGEST_FILE = 1_000_000
+#: parts of a dotted key; the reader of TOML takes memory with the square of their number
+MAX_PARTS = 200
 
 
 def toml_value(value: Any) -> str:
@@ -46,9 +49,16 @@ def read_toml(path: Path | str) -> dict[str, Any]:
 
 def parse_toml(text: str, *, file: str) -> dict[str, Any]:
     """The tables of a TOML text."""
+    for row, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_PARTS and any(part.count(".") > MAX_PARTS for part in re.split(r"[=,{}\[\]#]", line)):
+            raise DataError(f"has more than {MAX_PARTS} points in one key or sentence", file=file, row=row,
+                            fix="Break the line, or write shorter keys.")  # fmt: skip
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as problem:
+    except RecursionError:
+        raise DataError("is not a settings file: its brackets are nested too deeply", file=file,
+                        fix="Mend the brackets.") from None  # fmt: skip
+    except tomllib.TOMLDecodeError as problem:
         raise DataError(f"is not TOML: {shortened(problem)}", file=file, fix="Mend that line.") from None
 
 

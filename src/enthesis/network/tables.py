@@ -22,7 +22,7 @@ from enthesis.network.cells import Numbers, natural_order
 from enthesis.network.contrasts import ContrastRows, contrast_block, read_contrasts
 from enthesis.network.headers import check_roles, level_headers, read_headers, told_measure, unused
 from enthesis.network.layouts import Layout, choose
-from enthesis.network.ledger import Entry, Ledger
+from enthesis.network.ledger import Entry, Ledger, after_exclusions
 from enthesis.network.measures import EFFECT, HR, IRR, MD, MEASURES, OR, ContinuityCorrection, Measure
 from enthesis.network.measures import measure as named_measure
 from enthesis.network.network import Network, Treatment
@@ -140,7 +140,8 @@ def from_table(
     )
     if not studies or len(names) < 2:
         raise DataError(
-            f"nothing to compare: {len(studies)} studies and {len(names)} treatments are left{_why(ledger)}",
+            f"nothing to compare: {len(studies)} studies and {len(names)} treatments are left"
+            f"{after_exclusions(ledger)}",
             file=sheet.file, fix="Give at least one study with numbers for two treatments.",
         )  # fmt: skip
     covariates, classes, used = beside(sheet, layout, found, arms, contrasts, studies, ledger)
@@ -305,12 +306,3 @@ def _studies_of_each(names: tuple[str, ...], blocks: tuple[Block, ...]) -> np.nd
 def _is_usual_reference(name: str) -> bool:
     parts = re.split(r"\s*/\s*|\s+or\s+", name.casefold().replace("_", " "))
     return all(_REFERENCES.fullmatch(part.strip()) for part in parts)
-
-
-def _why(ledger: list[Entry]) -> str:
-    gone = [e for e in ledger if e.action == "excluded"]
-    if not gone:
-        return ""
-    first = gone[0]
-    where = f" ({first.rows[0]})" if first.rows else ""
-    return f" after {len(gone)} exclusions, the first: {first.reason.rstrip('.')}{where}"
