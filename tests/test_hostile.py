@@ -1,0 +1,216 @@
+"""Hostile surroundings and inputs: the program says one sentence with the right exit code, or carries on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import enthesis as en
+from enthesis.cli.main import run, told
+from enthesis.errors import DataError, unknown_name
+from enthesis.network.settings import parse_toml
+
+COUNTS = "study,treatment,events,n\nA,placebo,4,50\nA,drug,9,52\nB,placebo,6,60\nB,drug,14,61\n"
+PROGRAM = [sys.executable, "-c", "from enthesis.cli.main import run; run()"]
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run the program; returns (exit code, standard output, standard error)."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            run([str(a) for a in arguments])
+        said = capsys.readouterr()
+        return stop.value.code or 0, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def counts(tmp_path):
+    path = tmp_path / "counts.csv"
+    path.write_text(COUNTS, encoding="utf-8")
+    return path
+
+
+# numbers
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ("study,treatment,events,n\nA,p,5,1e300\nA,x,5,50\n", "row 2, column 'n', value '1e300'"),
+        ("study,treatment,mean,sd,n\nA,p,1,2,9\nA,x,-1e308,1,9\n", "row 3, column 'mean', value '-1e308'"),
+        ("studlab,treat1,treat2,TE,seTE\nA,x,p,0.4,1e200\n", "row 2, column 'seTE', value '1e200'"),
+    ],
+)
+def test_a_number_beyond_any_study_is_named(cli, tmp_path, content, place):
+    path = tmp_path / "t.csv"
+    path.write_text(content, encoding="utf-8")
+    code, out, err = cli("fit", path)
+    assert (code, out) == (3, "")
+    assert f"{place}: is larger than any number that can be used" in err
+
+
+@pytest.mark.parametrize("engine", ["gls", "laplace"])
+def test_a_standard_error_of_no_size_is_refused(cli, tmp_path, engine):
+    path = tmp_path / "t.csv"
+    path.write_text("studlab,treat1,treat2,TE,seTE\nA,x,p,0.4,1e-200\nB,x,p,0.4,0.2\n", encoding="utf-8")
+    code, _, err = cli("fit", path, "--engine", engine)
+    assert code == 3
+    assert "no study has so small a standard error" in err
+
+
+def test_two_studies_of_one_name_are_not_added_up():
+    rows = [("A", "p", 4, 50), ("A", "x", 9, 52), ("A", "p", 3, 40), ("A", "x", 7, 41)]
+    table = [dict(zip(("study", "treatment", "events", "n"), row, strict=True)) for row in rows]
+    with pytest.raises(DataError, match=r"rows 2 and 4\), and so does every other treatment.*give each its own study"):
+        en.from_table(table)
+
+
+def test_marks_that_turn_the_direction_of_writing_are_taken_out(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(COUNTS.replace("A,drug", "A,\u202edr\u2066ug"), encoding="utf-8")
+    network = en.from_table(path)
+    assert set(network.treatment_names) == {"placebo", "drug"}
+    assert any(entry.rule == "name tidied" for entry in network.ledger)
+
+
+def test_what_was_left_out_is_said_when_nothing_is_left(cli, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("study,treatment,events,n\nA,p,0,50\nA,x,0,52\n", encoding="utf-8")
+    code, _, err = cli("fit", path, "--engine", "gls")
+    assert code == 3
+    assert "the first: No events in any arm" in err
+
+
+def test_tau_far_out_in_its_prior_is_not_ok(cli, tmp_path):
+    path = tmp_path / "t.csv"
+    rows = "A,p,100,20,50\nA,x,140,20,52\nB,p,110,20,40\nB,x,120,20,40\nC,p,110,20,40\nC,x,180,20,40\n"
+    path.write_text("study,treatment,mean,sd,n\n" + rows, encoding="utf-8")
+    code, _, err = cli("fit", path)
+    assert code == 4
+    assert "MD is in the unit of the outcome" in err
+    assert "its prior half-normal(1) has nearly no mass" in err
+    code, _, err = cli("fit", path, "--prior-tau", "half-normal(50)")
+    assert (code, err) == (0, "")
+
+
+# names and options
+
+
+def test_a_name_in_another_case_is_suggested():
+    assert "Did you mean 'SELECT-AXIS-1'?" in str(unknown_name("study", "select-axis-1", ["SELECT-AXIS-1", "ATLAS"]))
+
+
+def test_a_seed_below_zero_is_usage(cli, counts):
+    code, _, err = cli("fit", counts, "--seed", "-1")
+    assert code == 2
+    assert "seed must be 0 or above" in err
+
+
+@pytest.mark.parametrize("command", ["fit", "influence"])
+def test_the_result_never_replaces_the_table(cli, counts, command):
+    code, _, err = cli(command, counts, "--json", counts)
+    assert code == 2
+    assert "is what is read" in err
+    assert counts.read_text(encoding="utf-8") == COUNTS
+
+
+@pytest.mark.parametrize("name", ["", "x\0y"])
+def test_an_impossible_file_for_the_result_is_usage(cli, counts, tmp_path, name):
+    code, _, err = cli("fit", counts, "--json", f"{tmp_path}/{name}")
+    assert code == 2
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_no_fault_of_the_program(cli, counts):
+    code, _, err = cli("fit", counts, "--json", "/dev/full")
+    assert code == 1
+    assert "/dev/full: cannot be written" in err
+    assert "fault" not in err
+
+
+def test_an_output_without_room_is_a_sentence():
+    assert told(OSError(28, "No space left on device")) == ("the output: No space left on device.", 1)
+
+
+def test_a_line_end_in_a_file_name_stays_in_the_sentence(cli, tmp_path):
+    path = tmp_path / "a\nb.csv"
+    path.write_text(COUNTS.replace("9,52", "x,52"), encoding="utf-8")
+    code, _, err = cli("fit", path)
+    assert code == 3
+    assert err.startswith("enthesis: a b.csv, row 3")
+
+
+def test_a_loop_of_links_is_a_sentence(cli, tmp_path):
+    path = tmp_path / "loop.csv"
+    path.symlink_to(path)
+    code, _, err = cli("fit", path)
+    assert code == 3
+    assert "Too many levels of symbolic links" in err
+
+
+# settings files
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a" + ".a" * 100_000 + " = 1", "more than 200 points"),
+        ("[a" + ".a" * 100_000 + "]", "more than 200 points"),
+        ("a = " + "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_settings_file_cannot_take_all_memory(text, said):
+    with pytest.raises(DataError, match=said):
+        parse_toml(text, file="bomb.toml")
+
+
+# the terminal
+
+
+def program(*arguments, **settings):
+    """The program in a process of its own."""
+    return subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, timeout=120, **settings)
+
+
+def test_letters_that_the_terminal_lacks_are_escaped_and_json_stays_json(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(COUNTS.replace("drug", "\u5b89\U0001f48a"), encoding="utf-8")
+    surroundings = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = program("fit", path, "--engine", "gls", "--no-assess", "--json", "-", env=surroundings)
+    assert (done.returncode, done.stderr) == (0, b"")
+    ranked = {line["treatment"] for line in json.loads(done.stdout.decode("ascii"))["ranks"]}
+    assert ranked == {"placebo", "\u5b89\U0001f48a"}
+
+
+def test_a_reader_that_stops_reading_gives_no_traceback(counts):
+    with subprocess.Popen([*PROGRAM, "fit", str(counts), "--engine", "gls", "--json", "-"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:  # fmt: skip
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interruption_is_a_word_and_its_exit_code(tmp_path):
+    begin = (
+        "import time\nimport enthesis.network.tables as tables\ntables.from_table = lambda *a, **k: time.sleep(60)\n"
+    )
+    code = begin + "print('ready', flush=True)\nfrom enthesis.cli.main import run\nrun(['fit', 'x.csv'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
+                          start_new_session=True) as process:  # fmt: skip
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b"enthesis: interrupted.\n"
+        assert process.wait(60) == 130
