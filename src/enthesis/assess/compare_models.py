@@ -85,17 +85,13 @@ def compare_models(fits: Mapping[str, Fit], *, progress: Callable[[str], object]
 def _require_same_data(fits: Mapping[str, Fit]) -> None:
     without = [label for label, fit in fits.items() if not fit.is_bayesian]
     if without:
-        raise ModelError(
-            f"criteria need a Bayesian fit; {', '.join(without)} has none. Use laplace or nuts."
-        )
+        raise ModelError(f"criteria need a Bayesian fit; {', '.join(without)} has none. Use laplace or nuts.")
     if len(fits) < 2:
         raise ModelError("name two or more models to compare.")
     first, *others = fits.items()
     for label, fit in others:
         if fit.network.content_hash != first[1].network.content_hash:
-            raise ModelError(
-                f"{label!r} and {first[0]!r} are fits of different data; criteria cannot compare them."
-            )
+            raise ModelError(f"{label!r} and {first[0]!r} are fits of different data; criteria cannot compare them.")
         if fit.diagnostics["likelihood"] != first[1].diagnostics["likelihood"]:
             raise ModelError(
                 f"{label!r} and {first[0]!r} have different likelihoods ({', '.join(fit.diagnostics['likelihood'])}; "
