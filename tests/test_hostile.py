@@ -72,8 +72,10 @@ def test_a_standard_error_of_no_size_is_refused(cli, tmp_path, engine):
 def test_two_studies_of_one_name_are_not_added_up():
     rows = [("A", "p", 4, 50), ("A", "x", 9, 52), ("A", "p", 3, 40), ("A", "x", 7, 41)]
     table = [dict(zip(("study", "treatment", "events", "n"), row, strict=True)) for row in rows]
-    with pytest.raises(DataError, match=r"rows 2 and 4\), and so does every other treatment.*give each its own study"):
+    with pytest.raises(DataError, match=r"rows 2 and 4\), and all others come again.*give each its own study"):
         en.from_table(table)
+    ordered = en.from_table([table[0], table[2], table[1], table[3]])
+    assert ordered.blocks[0].n.tolist() == [90, 93]
 
 
 def test_marks_that_turn_the_direction_of_writing_are_taken_out(tmp_path):

@@ -400,7 +400,7 @@ def _one_arm_per_treatment(
     if len(at) == len(rows.study):
         return rows, [(rows.label(i),) for i in range(len(rows.study))]
     treatments_of = Counter(study for study, _ in at)
-    single = {study for (study, _), where in at.items() if len(where) == 1}
+    in_turn = _repeats_in_turn(rows)
     values = {role: v.copy() for role, v in rows.values.items()}
     keep, labels = [], []
     for (study, treatment), where in at.items():
@@ -417,7 +417,7 @@ def _one_arm_per_treatment(
                                 reason=f"{len(where)} arms of this treatment stay apart.",
                                 rows=tuple(rows.label(i) for i in where)))  # fmt: skip
             continue
-        _refuse_unless_groups(rows, where, same, treatments_of[study], all_repeat=study not in single)
+        _refuse_unless_groups(rows, where, same, treatments_of[study], in_turn=study in in_turn)
         for role, v in values.items():
             if role != "followup":  # equal in the groups; they are refused otherwise
                 v[where[0]] = v[where].sum()
@@ -428,10 +428,23 @@ def _one_arm_per_treatment(
     return rows.take(np.array(keep)), labels
 
 
-def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatments: int, all_repeat: bool) -> None:
+def _repeats_in_turn(rows: ArmRows) -> set[str]:
+    """Studies whose rows are p, x, p, x: all their treatments, again in the same order."""
+    listed: dict[str, list[str]] = {}
+    for study, treatment in zip(rows.study, rows.treatment, strict=True):
+        listed.setdefault(study, []).append(treatment)
+    sizes = {study: len(set(names)) for study, names in listed.items()}
+    return {
+        study
+        for study, names in listed.items()
+        if len(names) > sizes[study] and names == names[: sizes[study]] * (len(names) // sizes[study])
+    }
+
+
+def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatments: int, in_turn: bool) -> None:
     """Raise unless repeated rows are, by their numbers, different groups of patients that can be added up.
 
-    Where every treatment of a study repeats, the rows are two studies or strata rather than groups, and adding them up
+    Where all treatments of a study come again in the same order, the rows are two studies or strata, and adding them up
     would compare patients of one with patients of the other.
     """
     first, second = where[:2]
@@ -448,12 +461,12 @@ def _refuse_unless_groups(rows: ArmRows, where: list[int], same: bool, n_treatme
         distinct = any(len({v[i] for i in where}) == len(where) for v in sized)
         distinct &= "followup" not in rows.values or len({rows.values["followup"][i] for i in where}) == 1
         groups = rows.layout.numbers != "means" and not rows.layout.slots and distinct and n_treatments > 1
-        if groups and not all_repeat:
+        if groups and not in_turn:
             return
         what = f"the treatment stands twice in this study ({lines}), with different numbers"
         fix = "Keep one row, give the two arms different names (dose, schedule), or repeated_arms='apart'."
         if groups:
-            what = f"the treatment stands twice in this study ({lines}), and so does every other treatment of it"
+            what = f"the treatment stands twice in this study ({lines}), and all others come again in the same order"
             fix = "If these are two studies, or two strata of one, give each its own study name."
     role = "treatment" if rows.layout.header("treatment", int(rows.slot[second])) else "agent"
     if rows.layout.slots and not rows.layout.header("treatment", 1):
