@@ -16,7 +16,7 @@ from enthesis.inference.laplace import typical_se
 from enthesis.inference.modes import GaussianSystem
 from enthesis.inference.points import to_normal, uniform_points
 from enthesis.inference.result import Posterior, Status
-from enthesis.models.target import Target
+from enthesis.models.target import Target, spread
 
 Array = NDArray[np.float64]
 
@@ -86,5 +86,5 @@ def _conditional(system: GaussianSystem, h: Array) -> tuple[Array, Array, float]
     mean = cov @ r
     log_p = c + 0.5 * (r @ mean - target.prior_mean @ Q @ target.prior_mean) - 0.5 * np.linalg.slogdet(A)[1]
     for penalty in target.penalties:
-        log_p -= penalty.rank * np.log(h[penalty.hyper])
+        log_p -= penalty.rank * np.log(spread(h[penalty.hyper]))
     return mean, cov, float(log_p)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from enthesis.models.target import ArmPart, GaussianPart, Target
+from enthesis.models.target import ArmPart, GaussianPart, Target, spread
 
 Array = NDArray[np.float64]
 
@@ -170,7 +170,7 @@ def conditional_modes(target: Target, h: Array) -> Modes:
     cov = np.linalg.inv(A)
     log_p = best - 0.5 * np.linalg.slogdet(A)[1]
     for penalty in target.penalties:
-        log_p = log_p - penalty.rank * np.log(h[:, penalty.hyper])
+        log_p = log_p - penalty.rank * np.log(spread(h[:, penalty.hyper]))
     for i in range(len(target.arms)):
         log_p = log_p - 0.5 * np.log1p(s.root[i] ** 2 * working[i].h).sum(1) - 0.5 * np.log(working[i].sw / s.p0).sum(1)
     return Modes(h=h, theta=s.theta, cov=0.5 * (cov + cov.transpose(0, 2, 1)), log_p=log_p, mu=tuple(s.mu),

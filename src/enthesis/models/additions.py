@@ -152,7 +152,7 @@ def covariate(choice: Regression, network: Network) -> Array:
     Raises
     ------
     UsageError, ModelError
-        When the network has no such covariate, or a study has no value.
+        When the network has no such covariate, a study has no value, or all studies have the same.
     """
     if choice.covariate not in network.covariates:
         raise unknown_name("covariate", choice.covariate, network.covariates)
@@ -162,6 +162,11 @@ def covariate(choice: Regression, network: Network) -> Array:
         raise ModelError(
             f"covariate {choice.covariate!r} has no value in {len(missing)} of {network.n_studies} studies: "
             f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}. Give the values, or leave these studies out."
+        )
+    if np.ptp(values) == 0:
+        raise ModelError(
+            f"covariate {choice.covariate!r} is {values[0]:g} in every study: nothing can be learnt of how effects "
+            "change with it. Leave the regression out, or choose another covariate."
         )
     centre = float(values.mean()) if choice.centre is None else choice.centre
     return (values - centre) / choice.scale

@@ -29,6 +29,10 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+#: a hierarchy of smaller standard deviation is one of equal parameters
+LEAST_SPREAD = 1e-5
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hyper:
     """A standard deviation with a prior.
@@ -188,7 +192,7 @@ class Target:
         """Prior precision of theta at h, shape (P, P)."""
         precision = np.diag(self.prior_sd**-2.0)
         for penalty in self.penalties:
-            precision = precision + h[penalty.hyper] ** -2.0 * penalty.K
+            precision = precision + spread(h[penalty.hyper]) ** -2.0 * penalty.K
         return precision
 
     def log_prior(self, theta: Array, h: Array) -> Array:
@@ -206,7 +210,7 @@ class Target:
         away = theta - self.prior_mean
         value = self.log_top_prior(theta, h)
         for penalty in self.penalties:
-            sd = h[:, penalty.hyper]
+            sd = spread(h[:, penalty.hyper])
             value = value - 0.5 * np.einsum("np,pq,nq->n", away, penalty.K, away) / sd**2 - penalty.rank * np.log(sd)
         return value
 
@@ -217,6 +221,11 @@ class Target:
     def log_hyper_prior(self, h: Array) -> Array:
         """log p(h), shape (points,)."""
         return sum((x.prior.log_density(h[:, j]) for j, x in enumerate(self.hypers)), np.zeros(len(h)))
+
+
+def spread(h: Array) -> Array:
+    """A standard deviation of a hierarchy, kept away from zero so that its precision does not drown the data's."""
+    return np.maximum(h, LEAST_SPREAD)
 
 
 def arm_variance(tau: Ints, h: Array) -> Array:

@@ -15,7 +15,7 @@ from enthesis.errors import DataError
 from enthesis.network.arms import ArmRows
 from enthesis.network.cells import MISSING, Numbers, natural_order
 from enthesis.network.contrasts import ContrastRows
-from enthesis.network.headers import Columns, unused
+from enthesis.network.headers import Columns, plain, unused
 from enthesis.network.layouts import Layout
 from enthesis.network.ledger import Entry
 from enthesis.network.reading import Sheet, tidy
@@ -147,7 +147,7 @@ def read_covariates(
     out: dict[str, Floats] = {}
     headers = set()
     for header in unused(sheet.header, set(layout.columns.values())):
-        if header in meanings and meanings[header] not in _MAY_BE_COVARIATES:
+        if meanings.get(header, "followup") not in _MAY_BE_COVARIATES and not _ambiguous(header):
             continue
         name = header[6:].strip() if header.casefold().startswith("covar.") else header
         got = _numeric(sheet, header, study, position, len(studies))
@@ -161,6 +161,11 @@ def read_covariates(
         shown = ", ".join(x[:40] for x in list(out)[:12]) + (", …" if len(out) > 12 else "")
         ledger.append(Entry(action="note", rule="covariates", reason=f"Kept as study-level covariates: {shown}."))
     return out, headers
+
+
+def _ambiguous(header: str) -> bool:
+    """Whether a name is too short to be taken for a role that the layout has no use for (x is not always events)."""
+    return len(plain(header)) < 3 and plain(header) not in ("n", "r", "y", "sd", "se")
 
 
 def _numeric(sheet: Sheet, header: str, study, position, size: int) -> Floats | None:
