@@ -80,8 +80,8 @@ def leave_one_study_out(
     Parameters
     ----------
     fit : Fit
-        A `gls` fit is updated on its contrasts; a Bayesian fit is exact and fitted again, or its draws are weighted anew
-        where the weights can be trusted (see `assess.reweighted`) and the model is fitted again where not.
+        A `gls` fit is updated on its contrasts. A Bayesian fit is fitted again if it is exact; otherwise its draws are
+        weighted anew where the weights can be trusted (see `assess.reweighted`), and it is fitted again where not.
     comparator : str, optional
         Default: the reference.
     keep_tau : bool

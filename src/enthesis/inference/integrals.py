@@ -96,6 +96,18 @@ def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tup
     return out
 
 
+def on_surfaces(target: Target, points: int) -> bool:
+    """Whether all study integrals are read off surfaces at this many points, which makes them cheap."""
+    for part in target.arms:
+        tau = part.tau[0]
+        if part.S is not None or part.cut is not None or part.share is not None or (part.tau != tau).any():
+            return False
+        sizes = np.unique(np.bincount(part.study)) - 1 + (tau >= 0)
+        if sparse_studies(part).any() or not all(worthwhile(points, int(axes)) for axes in sizes):
+            return False
+    return True
+
+
 def sparse_studies(part: ArmPart) -> NDArray[np.bool_]:
     """Whether the arms of each study leave its baseline without a bound on one side, shape (studies,).
 

@@ -34,7 +34,7 @@ from enthesis.inference.diagnostics import (
     quantiles,
 )
 from enthesis.inference.hyper import HyperPosterior, hyper_posterior
-from enthesis.inference.integrals import RULES, Centres, log_marginal
+from enthesis.inference.integrals import RULES, Centres, log_marginal, on_surfaces
 from enthesis.inference.modes import Modes, conditional_modes
 from enthesis.inference.points import to_normal, uniform_points
 from enthesis.inference.result import Posterior, Status
@@ -55,6 +55,8 @@ HEAVY_TAIL = 5.0
 GOOD_K, GOOD_SHARE = 0.5, 0.3
 MAX_ROUNDS = 6
 TRIAL_DRAWS, TRIAL_RULE = 512, (5, 3)
+#: nodes for mu and b that are fine enough for most networks
+FIRST_RULE = (9, 7)
 #: posterior draws at which quadrature rules are compared
 RULE_POINTS = 12
 
@@ -118,6 +120,13 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
     modes = last[0] if same else conditional_modes(target, hyper.nodes)
     P = target.size
     proposal = Proposal(centre=np.zeros(P), chol=np.eye(P), df=None)
+    if on_surfaces(target, draws):
+        # drawing in full is nearly as quick as a trial, and needs no other when the Gaussian proves good
+        first = _weighted(target, modes, hyper, proposal, draws, seed, FIRST_RULE)
+        if first.good:
+            rule, error = _rule(target, modes, first, FIRST_RULE)
+            best = first if rule == FIRST_RULE else _weighted(target, modes, hyper, proposal, draws, seed, rule)
+            return _posterior(target, modes, hyper, best, rule, error, 1)
     rounds: list[Round] = []
     for _ in range(MAX_ROUNDS):
         # proposals are judged on fewer draws; only the chosen one is drawn from in full
@@ -171,18 +180,21 @@ def _adapted(last: Round) -> Proposal:
     return Proposal(centre=centre, chol=np.linalg.cholesky(spread + 1e-9 * np.eye(len(spread))), df=HEAVY_TAIL)
 
 
-def _rule(target: Target, modes: Modes, trial: Round) -> tuple[tuple[int, int], float]:
-    """The smallest quadrature rule whose error at draws from the posterior is small, and that error."""
+def _rule(
+    target: Target, modes: Modes, trial: Round, least: tuple[int, int] = RULES[0]
+) -> tuple[tuple[int, int], float]:
+    """The smallest quadrature rule from `least` on whose error at draws from the posterior is small, and that error."""
     if not target.arms:
-        return RULES[0], 0.0
+        return least, 0.0
     # in random order, because quasi-random points at a regular stride lie in one part of the space
     order = np.random.default_rng(0).permutation(len(trial.weights))
     cdf = np.cumsum(trial.weights[order])
     some = order[np.searchsorted(cdf, (np.arange(RULE_POINTS) + 0.5) / RULE_POINTS * cdf[-1])]
     theta, h = trial.theta[some], trial.h[some]
     centres = _centres(modes, trial.node[some])
-    coarse = log_marginal(target, theta, h, centres, RULES[0])
-    for rule, finer in itertools.pairwise(RULES):
+    rules = RULES[RULES.index(least) :]
+    coarse = log_marginal(target, theta, h, centres, rules[0])
+    for rule, finer in itertools.pairwise(rules):
         fine = log_marginal(target, theta, h, centres, finer)
         # a constant error cancels in the weights
         gap = coarse - fine
