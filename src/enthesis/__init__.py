@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from enthesis.assess.compare_models import compare_models
     from enthesis.assess.components import combination_effects, component_effects
+    from enthesis.assess.node_split_table import node_split_table
     from enthesis.errors import DataError, EnthesisError
     from enthesis.estimands import (
         absolute_effects,
@@ -34,10 +36,24 @@ if TYPE_CHECKING:
     from enthesis.inference.stratified import mantel_haenszel, peto
     from enthesis.living.multiverse import multiverse
     from enthesis.living.review import run_review
-    from enthesis.models.effects import Components, PerTreatment
+    from enthesis.models.baseline import BaselineModel
+    from enthesis.models.consistency import DesignByTreatment, NodeSplit, UnrelatedMeanEffects
+    from enthesis.models.effects import ClassEffects, Components, PerTreatment
+    from enthesis.models.file import model_toml, read_model
     from enthesis.models.heterogeneity import Common, Exchangeable
     from enthesis.models.model import Model
-    from enthesis.models.priors import HalfCauchy, HalfNormal, LogNormal, Normal, Uniform, parse_prior
+    from enthesis.models.priors import (
+        HalfCauchy,
+        HalfNormal,
+        LogNormal,
+        LogStudentT,
+        Normal,
+        OnVariance,
+        Uniform,
+        parse_prior,
+    )
+    from enthesis.models.published import rhodes, turner, turner2012
+    from enthesis.models.regression import BaselineRisk, Regression
     from enthesis.network.build import build
     from enthesis.network.combine import combine
     from enthesis.network.comparison import cells, study_effects
@@ -70,10 +86,19 @@ _HOME = {
     "enthesis.inference.stratified": ("mantel_haenszel", "peto"),
     "enthesis.living.multiverse": ("multiverse",),
     "enthesis.living.review": ("run_review",),
-    "enthesis.models.effects": ("Components", "PerTreatment"),
+    "enthesis.models.effects": ("ClassEffects", "Components", "PerTreatment"),
     "enthesis.models.heterogeneity": ("Common", "Exchangeable"),
     "enthesis.models.model": ("Model",),
-    "enthesis.models.priors": ("HalfCauchy", "HalfNormal", "LogNormal", "Normal", "Uniform", "parse_prior"),
+    "enthesis.models.priors": (
+        "HalfCauchy",
+        "HalfNormal",
+        "LogNormal",
+        "LogStudentT",
+        "Normal",
+        "OnVariance",
+        "Uniform",
+        "parse_prior",
+    ),
     "enthesis.network.build": ("build",),
     "enthesis.network.combine": ("combine",),
     "enthesis.network.comparison": ("cells", "study_effects"),
@@ -81,6 +106,27 @@ _HOME = {
     "enthesis.network.network": ("Network",),
     "enthesis.network.question": ("Question",),
     "enthesis.network.tables": ("from_table",),
+    "enthesis.assess.compare_models": ("compare_models",),
+    "enthesis.assess.node_split_table": ("node_split_table",),
+    "enthesis.models.consistency": (
+        "DesignByTreatment",
+        "NodeSplit",
+        "UnrelatedMeanEffects",
+    ),
+    "enthesis.models.baseline": ("BaselineModel",),
+    "enthesis.models.file": (
+        "model_toml",
+        "read_model",
+    ),
+    "enthesis.models.published": (
+        "rhodes",
+        "turner",
+        "turner2012",
+    ),
+    "enthesis.models.regression": (
+        "BaselineRisk",
+        "Regression",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -92,23 +138,32 @@ __all__ = [
     "RD",
     "RR",
     "SMD",
+    "BaselineModel",
+    "BaselineRisk",
+    "ClassEffects",
     "Common",
     "Components",
     "ContinuityCorrection",
     "DataError",
+    "DesignByTreatment",
     "EnthesisError",
     "Exchangeable",
     "Fit",
     "HalfCauchy",
     "HalfNormal",
     "LogNormal",
+    "LogStudentT",
     "Model",
     "Network",
+    "NodeSplit",
     "Normal",
+    "OnVariance",
     "PerTreatment",
     "Question",
+    "Regression",
     "Store",
     "Uniform",
+    "UnrelatedMeanEffects",
     "absolute_effects",
     "build",
     "bundled_evidence",
@@ -116,6 +171,7 @@ __all__ = [
     "cluster_robust",
     "combination_effects",
     "combine",
+    "compare_models",
     "component_effects",
     "fit",
     "fit_baseline",
@@ -127,7 +183,9 @@ __all__ = [
     "mantel_haenszel",
     "meta_regression",
     "mixed_model",
+    "model_toml",
     "multiverse",
+    "node_split_table",
     "parameters",
     "parse_prior",
     "permutation_test",
@@ -135,9 +193,13 @@ __all__ = [
     "predictive_effects",
     "probability",
     "ranks",
+    "read_model",
     "relative_effects",
+    "rhodes",
     "run_review",
     "study_effects",
+    "turner",
+    "turner2012",
 ]
 
 

@@ -50,6 +50,11 @@ class UnrelatedMeanEffects:
     Parameters
     ----------
     prior : Normal
+
+    Examples
+    --------
+    >>> UnrelatedMeanEffects().prior
+    Normal(mean=0, sd=100)
     """
 
     prior: Normal = field(default=Normal(0, 100))
@@ -63,6 +68,11 @@ class DesignByTreatment:
     ----------
     sd : Prior
         Prior of their standard deviation, `inconsistency_sd`.
+
+    Examples
+    --------
+    >>> str(DesignByTreatment().sd)
+    'half-normal(1)'
     """
 
     sd: Prior = field(default=HalfNormal(1.0))
