@@ -134,6 +134,12 @@ def test_an_impossible_file_for_the_result_is_usage(cli, counts, tmp_path, name)
     assert "Traceback" not in err
 
 
+def test_a_report_is_not_written_into_a_file(cli, counts):
+    code, _, err = cli("review", "run", "axspa", "--out", counts)
+    assert code == 2
+    assert "is a file: name a folder" in err
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_no_fault_of_the_program(cli, counts):
     code, _, err = cli("fit", counts, "--json", "/dev/full")

@@ -34,9 +34,12 @@ def run(
 
     Example: enthesis review run axspa --out axspa-report --only ASAS40
     """
+    from enthesis.errors import UsageError
     from enthesis.living.review import cores, run_review
 
     folder = out or Path(f"{Path(name).name}-report")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{plain(folder)!r} is a file: name a folder for the report.")
     with progress("Running the review") as step:
         done = run_review(name, folder, only or None, step, workers=cores())
     told = _told(done, folder)
