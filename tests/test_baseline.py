@@ -8,8 +8,8 @@ import pytest
 from scipy import integrate, stats
 
 import enthesis as en
+from enthesis.assess.baseline import fit_baseline
 from enthesis.errors import ModelError, UsageError
-from enthesis.inference.baseline import fit_baseline
 from enthesis.models.baseline import BaselineModel
 from enthesis.models.model import random_effects
 from enthesis.models.priors import HalfNormal, Normal, Uniform

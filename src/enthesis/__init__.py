@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from enthesis.assess.baseline import fit_baseline
     from enthesis.assess.compare_models import compare_models
     from enthesis.assess.components import combination_effects, component_effects
     from enthesis.assess.node_split_table import node_split_table
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
         relative_effects,
     )
     from enthesis.evidence import Store, bundled_evidence, load_tables
-    from enthesis.inference.baseline import fit_baseline
     from enthesis.inference.fit import Fit, fit
     from enthesis.inference.glmm import mixed_model
     from enthesis.inference.locscale import location_scale
@@ -77,7 +77,7 @@ _HOME = {
         "relative_effects",
     ),
     "enthesis.evidence": ("Store", "bundled_evidence", "load_tables"),
-    "enthesis.inference.baseline": ("fit_baseline",),
+    "enthesis.assess.baseline": ("fit_baseline",),
     "enthesis.inference.fit": ("Fit", "fit"),
     "enthesis.inference.glmm": ("mixed_model",),
     "enthesis.inference.locscale": ("location_scale",),

@@ -28,7 +28,7 @@ from enthesis.models.consistency import UnrelatedMeanEffects
 if TYPE_CHECKING:
     import pandas as pd
 
-    from enthesis.inference.baseline import BaselineFit
+    from enthesis.assess.baseline import BaselineFit
     from enthesis.models.priors import Normal
 
 Array = NDArray[np.float64]

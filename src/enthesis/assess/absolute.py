@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from enthesis.assess.baseline import RISK_LINKS, BaselineFit
 from enthesis.errors import UsageError
-from enthesis.inference.baseline import RISK_LINKS, BaselineFit
 from enthesis.inference.diagnostics import quantiles
 from enthesis.inference.fit import Fit
 from enthesis.inference.points import normal_points, to_normal, uniform_points

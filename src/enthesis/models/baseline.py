@@ -1,7 +1,7 @@
 """Baselines: the level of each study's first arm, mu[i], on the scale of the linear predictor.
 
 `Independent` belongs to the model of relative effects. `BaselineModel` is a model of its own for the arms of one
-treatment, from which absolute effects start (`inference.baseline`).
+treatment, from which absolute effects start (`assess.baseline`).
 """
 
 from __future__ import annotations
