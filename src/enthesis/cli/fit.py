@@ -248,10 +248,15 @@ def _unused(engine: str, effects: str, tau: str | None, prior_tau: str | None, p
 
 def _note_unit(measure: str) -> None:
     """The default prior of tau suits log ratios and standardised differences, not an outcome in its own unit."""
-    if measure in ("MD", "IRD", "EFFECT"):
+    why = {
+        "MD": "MD is in the unit of the outcome",
+        "IRD": "IRD is in the unit of the rates",
+        "EFFECT": "nobody said what the effects are (--measure OR for log odds ratios)",
+    }.get(measure)
+    if why:
         print(
-            f"note: tau has the default prior half-normal(1), and {measure} is in the unit of the outcome: say "
-            "--prior-tau 'half-normal(S)', S a difference between studies that would be large.",
+            f"note: tau has the default prior half-normal(1), and {why}: say --prior-tau 'half-normal(S)', S a "
+            "difference between studies that would be large.",
             file=sys.stderr,
         )
 
