@@ -107,8 +107,6 @@ class Alternatives:
         """The smallest difference that matters on the model's scale."""
         if mid is None and self.network.outcome in outcomes():
             mid = outcome(self.network.outcome).mid.get(scale)
-            # outcomes are written in percentage points
-            mid = mid / 100 if scale == "RD" and mid is not None and mid > 1 else mid
         if mid is None and scale == self.measure:
             mid = self.network.mid
         if mid is None:
