@@ -175,6 +175,7 @@ def api() -> str:
         "models": "Model: what is believed",
         "inference": "Fit: what follows",
         "estimands": "Estimands: what is read off",
+        "assess": "Assess: how far to trust it",
         "living": "Reviews",
         "errors": "Errors",
     }
