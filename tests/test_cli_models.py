@@ -1,4 +1,4 @@
-"""`enthesis fit --model` and `enthesis compare-models`: files say the model, options count instead, mistakes are told."""
+"""`enthesis fit --model` and `enthesis compare-models`: files say the model, options count, mistakes are told."""
 
 import json
 from pathlib import Path
