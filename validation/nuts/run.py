@@ -1,0 +1,175 @@
+"""Deterministic engine against NUTS, model by model.
+
+    python validation/nuts/run.py [--draws 4000] [--only NAME] [--missing] [--report]
+
+Writes `cases/<case>.csv` (a row per parameter), `rare.csv` and `summary.csv`; 1 when a difference is larger than Monte
+Carlo error. With --missing only cases without a file are run; with --report none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+HERE = Path(__file__).parent
+TESTS = HERE.parents[1] / "tests"
+sys.path.insert(0, str(TESTS))
+
+import enthesis as en  # noqa: E402
+from enthesis.inference import exact, laplace, nuts  # noqa: E402
+from enthesis.inference.convergence import mean_ess  # noqa: E402
+from enthesis.inference.result import Posterior  # noqa: E402
+from enthesis.models.compile import compile_target  # noqa: E402
+from enthesis.models.target import Target  # noqa: E402
+from families import FAMILIES, Family, simulated  # noqa: E402
+
+#: over all differences of all cases together
+LEVEL = 0.01
+#: tables of the tests, fitted with the default model
+TABLES = {
+    "smoking cessation": ("hasselblad1998.csv", "OR"),
+    "mortality in liver transplantation": ("gurusamy2011.csv", "OR"),
+}
+
+
+def _family(family: Family) -> Target:
+    return simulated(family.target, np.random.default_rng([20260102, len(family.name)]))[2]
+
+
+def _table(name: str) -> Target:
+    file, measure = TABLES[name]
+    return compile_target(en.Model(), en.from_table(TESTS / "tables" / file, measure=measure))
+
+
+def cases() -> dict[str, Callable[[], Target]]:
+    """Name and target of every case; those that the exact engine answers without study effects are left out."""
+    found = {f.name: (lambda f=f: _family(f)) for f in FAMILIES}
+    return found | {name: (lambda name=name: _table(name)) for name in TABLES}
+
+
+def compared(target: Target, draws: int) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Mean and sd of every parameter by both engines, with the difference in Monte Carlo standard errors."""
+    engine = exact if exact.applies(target) else laplace
+    began = time.process_time()
+    ours = engine.posterior(target, draws=draws, seed=1)
+    middle = time.process_time()
+    theirs = nuts.posterior(target, draws=draws, seed=1)
+    seconds = {"laplace": middle - began, "nuts": time.process_time() - middle}
+    names = [*target.names, *(x.name for x in target.hypers)]
+    rows = []
+    for j, name in enumerate(names):
+        a, b = _numbers(ours, j), _numbers(theirs, j)
+        row = {"parameter": name, "mean": a["mean"], "mean_nuts": b["mean"], "sd": a["sd"], "sd_nuts": b["sd"],
+               "z_mean": (a["mean"] - b["mean"]) / np.hypot(a["mean_error"], b["mean_error"]),
+               "z_sd": (a["sd"] - b["sd"]) / np.hypot(a["sd_error"], b["sd_error"])}  # fmt: skip
+        rows.append(row)
+    note = {"status_ok": ours.status.ok, "nuts_ok": theirs.status.ok,
+            "pareto_k": ours.diagnostics.get("pareto_k", -np.inf),
+            "r_hat": theirs.diagnostics["r_hat"], "ess_nuts": theirs.diagnostics["bulk_ess"],
+            "seconds": seconds["laplace"], "seconds_nuts": seconds["nuts"]}  # fmt: skip
+    return pd.DataFrame(rows), note
+
+
+def _numbers(found: Posterior, j: int) -> dict[str, float]:
+    """Mean and sd of a parameter with their Monte Carlo standard errors."""
+    x = np.c_[found.theta, found.hyper][:, j]
+    w = found.weights
+    mean = float(w @ x)
+    squares = (x - mean) ** 2
+    variance = float(w @ squares)
+    if found.diagnostics["method"] == "nuts":
+        each = x.reshape(found.diagnostics["chains"], -1)
+        mean_error = np.sqrt(variance / mean_ess(each))
+        variance_error = np.sqrt(squares.var() / mean_ess((each - mean) ** 2))
+    else:
+        # of weighted draws: the large weights may sit at large values
+        mean_error = np.sqrt(np.sum(w**2 * squares))
+        variance_error = np.sqrt(np.sum(w**2 * (squares - variance) ** 2))
+    sd = np.sqrt(variance)
+    return {"mean": mean, "sd": sd, "mean_error": mean_error, "sd_error": variance_error / (2 * sd)}
+
+
+def rare() -> pd.DataFrame:
+    """Log odds ratios in a network with many zero cells: both engines, and 0.5 added to the cells of such contrasts."""
+    network = en.from_table(TESTS / "tables" / "gurusamy2011.csv", measure="OR")
+    fits = {
+        "nuts": en.fit(network, engine="nuts"),
+        "laplace": en.fit(network, engine="laplace"),
+        "half an event added": en.fit(network, engine="gls"),
+    }
+    rows = []
+    for name, fit in fits.items():
+        for treatment in network.treatment_names:
+            if treatment in fit.treatments and treatment != fit.reference:
+                at = fit.treatments.index(treatment)
+                lower, upper = _interval(fit, at)
+                rows.append((treatment, name, fit.estimate[at], np.sqrt(fit.covariance[at, at]), lower, upper))
+    return pd.DataFrame(rows, columns=["treatment", "by", "estimate", "sd", "lower", "upper"])
+
+
+def _interval(fit, at: int) -> tuple[float, float]:
+    if fit.d is None:
+        half = 1.959964 * np.sqrt(fit.covariance[at, at])
+        return fit.estimate[at] - half, fit.estimate[at] + half
+    from enthesis.inference.diagnostics import quantiles
+
+    return tuple(quantiles(fit.d[:, at], fit.weights, (0.025, 0.975)))
+
+
+def file_of(case: str) -> Path:
+    """Where a case's numbers are kept."""
+    return HERE / "cases" / (re.sub(r"[^a-z0-9]+", "-", case.lower()).strip("-") + ".csv")
+
+
+def summary(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per case: largest difference, and its p-value over the case's own parameters."""
+    rows = []
+    for case, table in found.items():
+        z = table[["z_mean", "z_sd"]].abs().to_numpy().ravel()
+        p = min(1.0, 2 * norm.sf(z.max()) * len(z))
+        gap = ((table["mean"] - table["mean_nuts"]).abs() / table["sd_nuts"]).max()
+        ratio = table["sd"] / table["sd_nuts"]
+        rows.append((case, len(table), z.max(), p, gap, ratio.min(), ratio.max(), *table.iloc[0][NOTES]))
+    columns = ["case", "parameters", "largest_z", "p", "largest_gap_in_sd", "smallest_sd_ratio", "largest_sd_ratio"]
+    return pd.DataFrame(rows, columns=[*columns, *NOTES])
+
+
+NOTES = ["status_ok", "nuts_ok", "pareto_k", "r_hat", "ess_nuts", "seconds", "seconds_nuts"]
+
+
+def main() -> int:
+    """Run, summarise; 1 when the engines differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=4000)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--missing", action="store_true")
+    parser.add_argument("--report", action="store_true")
+    options = parser.parse_args()
+    (HERE / "cases").mkdir(exist_ok=True)
+    every = cases()
+    for case, target in every.items():
+        if options.report or options.only not in case or (options.missing and file_of(case).is_file()):
+            continue
+        table, note = compared(target(), options.draws)
+        table.assign(**note).to_csv(file_of(case), index=False, float_format="%.5g")
+        print(f"{case}: {note}", flush=True)
+    if not options.report and not options.only:
+        rare().to_csv(HERE / "rare.csv", index=False, float_format="%.4f")
+    found = {case: pd.read_csv(file_of(case)) for case in every if file_of(case).is_file()}
+    table = summary(found)
+    table.to_csv(HERE / "summary.csv", index=False, float_format="%.4g")
+    print(table.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
+    judged = table[table["status_ok"]]
+    return int((judged["p"] < LEVEL / len(judged)).any())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
