@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -211,14 +210,15 @@ def test_a_reader_that_stops_reading_gives_no_traceback(counts):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_an_interruption_is_a_word_and_its_exit_code(tmp_path):
-    begin = (
-        "import time\nimport enthesis.network.tables as tables\ntables.from_table = lambda *a, **k: time.sleep(60)\n"
+    # the command says when it is at work, so that the signal does not meet an import
+    code = (
+        "import time\nimport enthesis.network.tables as tables\n"
+        "def at_work(*a, **k):\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "tables.from_table = at_work\nfrom enthesis.cli.main import run\nrun(['fit', 'x.csv'])"
     )
-    code = begin + "print('ready', flush=True)\nfrom enthesis.cli.main import run\nrun(['fit', 'x.csv'])"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
                           start_new_session=True) as process:  # fmt: skip
         assert process.stdout.readline() == b"ready\n"
-        time.sleep(2)
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b"enthesis: interrupted.\n"
         assert process.wait(60) == 130

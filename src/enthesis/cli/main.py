@@ -23,7 +23,7 @@ from enthesis import __version__
 COMMANDS: dict[str, str] = {
     "review": "Run a standing review: build its networks, fit its models, write its report.",
     "fit": "Fit a network meta-analysis to a table of studies.",
-    "compare-models": "Fit several models to one table and compare them.",
+    "compare-models": "Fit several models to one table and compare them: deviance, DIC, WAIC and leave-one-study-out.",
     "consistency": "Test whether designs agree, and split every comparison into direct and indirect evidence.",
     "contribution": "Share each network estimate among the direct comparisons, or the studies, that it rests on.",
     "ranks": "Rank treatments: P-score, SUCRA, mean rank, rank probabilities, and P-scores that demand a difference.",
