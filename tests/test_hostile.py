@@ -212,7 +212,9 @@ def test_a_reader_that_stops_reading_gives_no_traceback(counts):
 def test_an_interruption_is_a_word_and_its_exit_code(tmp_path):
     # the command says when it is at work, so that the signal does not meet an import
     code = (
-        "import time\nimport enthesis.network.tables as tables\n"
+        # a job that a shell puts in the background starts with the signal ignored
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import enthesis.network.tables as tables\n"
         "def at_work(*a, **k):\n    print('ready', flush=True)\n    time.sleep(60)\n"
         "tables.from_table = at_work\nfrom enthesis.cli.main import run\nrun(['fit', 'x.csv'])"
     )
