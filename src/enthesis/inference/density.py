@@ -241,6 +241,10 @@ class _Arms:
 
     Were the likelihood normal, c and v would be standard normal whatever theta and tau; it is not, and the density is
     exact all the same, because y and w are constants and the derivative of the map is part of it.
+
+    A study without events bounds its baseline on one side only; on the other the prior's standard deviation s is the
+    scale. Its mu has the term - s log(1 + exp(-v)) besides, or its mirror image when there are only events, so that
+    trajectories of one step size reach both sides.
     """
 
     def __init__(self, part: ArmPart, X: Array, target: Target) -> None:
@@ -254,6 +258,10 @@ class _Arms:
         self.constant += len(part.start) * (-np.log(target.baseline.sd) - 0.5 * np.log(2 * np.pi))
         self.constant -= 0.5 * self.random.sum() * np.log(2 * np.pi)
         self.y, self.w = _own_estimates(part)
+        flat = part.likelihood.flat_side(part.data)
+        self.side = sum(s * np.logical_and.reduceat(flat == s, part.start) for s in (-1.0, 1.0))
+        self.reach = target.baseline.sd * np.abs(self.side)
+        self.flat = bool(self.side.any())
 
     def place(self, at: int) -> int:
         """Take the next coordinates; returns the first that is left."""
@@ -270,7 +278,13 @@ class _Arms:
         shift = theta @ self.X.T
         middle = (np.add.reduceat(weight * (self.y - shift), part.start, axis=1) + self.p0 * self.base.mean) / total
         v = x[:, self.at_mu]
-        mu = middle + v / np.sqrt(total)
+        slope_v, bend_v = 1 / np.sqrt(total), 0.0
+        mu = middle + v * slope_v
+        if self.flat:
+            mu = mu - self.side * self.reach * log_expit(-self.side * v)
+            p = expit(self.side * v)
+            slope_v = slope_v + self.reach * p
+            bend_v = self.side * self.reach * p * (1 - p) / slope_v
         away = mu[:, part.study] - part.centre
         slope = 1.0 if part.S is None else 1 + theta @ part.S.T
         level = slope * away + part.centre + shift
@@ -281,7 +295,7 @@ class _Arms:
             c[:, self.random] = x[:, self.at_b]
         q = np.sqrt(1 / u)
         b = u * (self.w * root * (self.y - level) + q * c)
-        return _Mapped(root, u, weight, total, shift, middle, v, mu, away, slope, level, c, q, b)
+        return _Mapped(root, u, weight, total, shift, middle, v, slope_v, bend_v, mu, away, slope, level, c, q, b)
 
     def effects(self, x: Array, theta: Array, h: Array) -> tuple[Array, Array]:
         """Study baselines (points, studies) and standardised random effects of every arm (points, arms)."""
@@ -309,14 +323,14 @@ class _Arms:
         g_theta += (in_level - by_total * m.weight) @ self.X
         if part.S is not None:
             g_theta += (in_level * m.away) @ part.S
-        gradient[:, self.at_mu] = in_mu / np.sqrt(m.total)
-        value = value - 0.5 * (m.b**2).sum(1) - 0.5 * (off**2).sum(1) - 0.5 * np.log(m.total).sum(1) + self.constant
+        gradient[:, self.at_mu] = in_mu * m.slope_v + m.bend_v
+        value = value - 0.5 * (m.b**2).sum(1) - 0.5 * (off**2).sum(1) + np.log(m.slope_v).sum(1) + self.constant
         if self.columns:
             in_c = in_b / m.q
             gradient[:, self.at_b] = in_c if self.all_random else in_c[:, self.random]
             in_root = g * m.b - w * m.root * m.u
             in_root += in_b * m.u * w * (self.y - m.level + m.c * m.root / m.q - 2 * m.root * m.b)
-            shared = -0.5 * (in_mu * m.v / np.sqrt(m.total) + 1) / m.total
+            shared = -0.5 * (in_mu * m.v + 1 / m.slope_v) * m.total**-1.5
             in_weight = by_total * (self.y - m.shift - m.middle[:, part.study]) + shared[:, part.study]
             in_root -= 2 * m.weight**2 * m.root * in_weight
             for j, own in self.columns:
@@ -335,6 +349,8 @@ class _Mapped(NamedTuple):
     shift: Array
     middle: Array
     v: Array
+    slope_v: Array
+    bend_v: Array | float
     mu: Array
     away: Array
     slope: Array | float
