@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.inference.plain_integrals import plain_integrals
+from enthesis.inference.plain_integrals import LONGEST, plain_integrals
 from enthesis.inference.surface import on_surface, worthwhile
 from enthesis.models.target import ArmPart, Target
 
@@ -31,8 +31,10 @@ Array = NDArray[np.float64]
 #: (nodes for mu, nodes for b), coarse to fine; each is finer than the one before in both, so that their difference
 #: shows the error of either integral
 RULES: tuple[tuple[int, int], ...] = ((3, 2), (5, 3), (7, 5), (9, 7), (13, 9), (21, 15), (31, 21))
+#: a centre has been found when it moves by less
+CENTRED = 1e-6
 #: Newton steps to a centre from a start that is not near it
-DISTANT_STEPS = 12
+DISTANT_STEPS = 20
 #: points whose median baseline starts the search for the centres of a surface
 STARTS = 50
 #: values held in memory at once
@@ -55,7 +57,7 @@ class Centres:
 
     mu: tuple[Array, ...]
     b: tuple[Array, ...]
-    steps: int = 3
+    steps: int = 12
 
 
 def log_marginal(target: Target, theta: Array, h: Array, centres: Centres, rule: tuple[int, int]) -> Array:
@@ -380,11 +382,17 @@ def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0, steps: in
     """Mode of (mu, b) given theta and h by a few Newton steps; a centre for quadrature need not be exact."""
     for _ in range(steps):
         g, h = _derivatives(part, slope * mu[:, part.study] + shift + root * b, cut)
-        z = np.clip(g / h, -4.0, 4.0) + slope * mu[:, part.study] + root * b
+        z = g / h + slope * mu[:, part.study] + root * b
         w = 1 / (1 / h + root**2)
         sw = np.add.reduceat(w * slope**2, part.start, axis=1) + p0
-        mu = (np.add.reduceat(w * slope * z, part.start, axis=1) + p0 * m0) / sw
-        b = root * w * (z - slope * mu[:, part.study])
+        # see `plain_integrals`: the step of the study is cut, not the residual of an arm
+        step = (np.add.reduceat(w * slope * z, part.start, axis=1) + p0 * m0) / sw - mu
+        step = np.clip(step, -LONGEST, LONGEST)
+        mu = mu + step
+        change = np.clip(root * w * (z - slope * mu[:, part.study]) - b, -LONGEST, LONGEST)
+        b = b + change
+        if np.abs(step).max() < CENTRED and np.abs(change).max() < CENTRED:
+            break
     h = _derivatives(part, slope * mu[:, part.study] + shift + root * b, cut)[1]
     sw = np.add.reduceat(slope**2 / (1 / h + root**2), part.start, axis=1) + p0
     return mu, b, h, sw

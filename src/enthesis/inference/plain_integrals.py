@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 CACHED = 60_000
 #: a centre has been found when it moves by less
 _FOUND = 1e-10
+#: the longest Newton step of a baseline or an effect; the likelihood of counts is far from a parabola beyond
+LONGEST = 2.0
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -109,12 +111,15 @@ def _centre(part: ArmPart, shift, root, mu, b, m0: float, s0: float, k: int, ste
         level = np.repeat(mu, k, axis=1)
         g, h = part.likelihood.derivatives(part.data, level + shift + root * b)
         h = np.maximum(h, 1e-10)
-        z = np.clip(g / h, -4.0, 4.0) + level + root * b
+        z = g / h + level + root * b
         w = 1 / (1 / h + t)
-        moved = mu
-        mu = (per_study(w * z) + p0 * m0) / (per_study(w) + p0)
-        before, b = b, root * w * (z - np.repeat(mu, k, axis=1))
-        if np.abs(mu - moved).max() < _FOUND and np.abs(b - before).max() < _FOUND:
+        # the step of the study is cut, not the residual of an arm: that would turn the step of a study whose one event
+        # is in an arm with a small fitted risk away from the mode
+        step = np.clip((per_study(w * z) + p0 * m0) / (per_study(w) + p0) - mu, -LONGEST, LONGEST)
+        mu = mu + step
+        change = np.clip(root * w * (z - np.repeat(mu, k, axis=1)) - b, -LONGEST, LONGEST)
+        b = b + change
+        if np.abs(step).max() < _FOUND and np.abs(change).max() < _FOUND:
             break
     h = np.maximum(part.likelihood.derivatives(part.data, np.repeat(mu, k, axis=1) + shift + root * b)[1], 1e-10)
     return mu, b, h, per_study(1 / (1 / h + t)) + p0
