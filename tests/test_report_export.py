@@ -155,7 +155,7 @@ def test_a_document_too_long_for_a_word_processor_is_refused(tmp_path):
 
 def test_without_python_docx_the_sentence_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "docx", None)
-    with pytest.raises(UsageError, match=r"enthesis\[docx\]"):
+    with pytest.raises(UsageError, match="python-docx, which is missing"):
         export(TABLE, tmp_path / "t.docx")
 
 

@@ -23,6 +23,7 @@ from enthesis.errors import DataError, EnthesisError, unknown_name
 from enthesis.execute import map as map_tasks
 from enthesis.hashing import content_hash
 from enthesis.inference.fit import Fit, fit
+from enthesis.living.parts import compute_parts, parts_of
 from enthesis.living.run import Answer, Baseline, Run
 from enthesis.models.file import model_from
 from enthesis.models.model import Model
@@ -274,6 +275,7 @@ def run_review(
     *,
     evidence: Evidence | None = None,
     workers: int | None = None,
+    parts: Sequence[str] | None = None,
 ) -> Run:
     """Build every network of a review, fit its models, and write the report.
 
@@ -292,6 +294,9 @@ def run_review(
     workers : int, optional
         Processes for the fits (see `cores`); default none beside this one, so that a plain script needs no guard.
         Results do not depend on it.
+    parts : sequence of str, optional
+        Names of parts to compute (`living.parts`); default all that the review's folder switches on when every
+        question is asked, none when `only` leaves some out.
 
     Returns
     -------
@@ -306,26 +311,30 @@ def run_review(
     start = perf_counter()
     review = name_or_folder if isinstance(name_or_folder, Review) else Review.load(name_or_folder)
     asked = review.matching(only)
+    wanted = parts_of(review.folder, () if only and parts is None else parts)
     tell: Progress = progress or (lambda done, total, label: None)
     tell(0, len(asked), "evidence")
     evidence = evidence if evidence is not None else review.evidence()
     started = [_networks(evidence, question, review.treatments) for question in asked]
     jobs = [job for begun in started for job in _jobs(begun, review.models)]
     report = out is not None
+    steps = len(jobs) + len(wanted) + report
 
     def fitted(finished: int, total: int) -> None:
-        tell(finished, total + report, "fits")
+        tell(finished, steps, "fits")
 
     done = map_tasks(run_job, jobs, workers=workers, progress=fitted)
     results = iter(done)
     answers = tuple(_with_fits(begun, review.models, results) for begun in started)
-    run = Run(review=review, evidence=evidence, answers=answers, seconds=perf_counter() - start)
+    run = Run(review=review, evidence=evidence, answers=answers)
+    values, problems = compute_parts(run, wanted, lambda part: tell(len(jobs) + wanted.index(part), steps, part.name))
+    run = replace(run, parts=values, part_problems=problems, seconds=perf_counter() - start)
     if out is not None:
         from enthesis.report.write import write_report
 
-        tell(len(jobs), len(jobs) + 1, "report")
+        tell(steps - 1, steps, "report")
         write_report(run, Path(out))
-    tell(len(jobs) + report, len(jobs) + report, "done")
+    tell(steps, steps, "done")
     return run
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -110,12 +110,18 @@ class Run:
         In the order of the review's chapters.
     seconds : float
         How long it took.
+    parts : dict
+        What was computed from all answers together, by name (`living.parts`).
+    part_problems : dict of str to str
+        By name, why a part was not computed.
     """
 
     review: Review
     evidence: Evidence
     answers: tuple[Answer, ...]
     seconds: float = 0.0
+    parts: dict[str, Any] = field(default_factory=dict)
+    part_problems: dict[str, str] = field(default_factory=dict)
 
     def answer(self, id: str) -> Answer:
         """The answer to the question with that id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from enthesis.living.parts import PARTS, from_parts
 from enthesis.report.answers import question_section
 from enthesis.report.behind import results_section, sources_section, studies_section
 from enthesis.report.messages import key_messages, limits
@@ -53,10 +54,12 @@ def review_document(run: Run, read: tuple[Reading, ...] | None = None) -> Docume
     """
     read = read if read is not None else readings(run)
     main = next(r for r in read if r.answer is run.main)
-    sections = [_messages(run, read), question_section(main, run.evidence, full=True)]
+    added = _parts(run, read)
+    sections = [_messages(run, read), *added["front"], question_section(main, run.evidence, full=True)]
     if len(read) > 1:
         sections.append(_overview(read))
         sections += _chapters(run, read, main)
+    sections += [*added["chapters"], *added["behind"]]
     sections += [
         _methods(run, read),
         studies_section(run.evidence, read),
@@ -138,6 +141,19 @@ def _chapters(run: Run, read: tuple[Reading, ...], main: Reading) -> list[Sectio
         blocks = (Text((intro,)),) if intro else ()
         chapters.append(Section(id=f"chapter-{at}", title=title, blocks=blocks, sections=inner))
     return chapters
+
+
+def _parts(run: Run, read: tuple[Reading, ...]) -> dict[str, list[Section]]:
+    """The sections of the parts of a run by their place; a part that could not be computed says why."""
+    found: dict[str, list[Section]] = {"front": [], "chapters": [], "behind": []}
+    for part, sections in from_parts(run, "report", read):
+        found[part.where] += sections
+    for part in PARTS:
+        if part.name in run.part_problems:
+            why = Text((Strong("Not computed. "), run.part_problems[part.name]), kind="warning")
+            title = part.name.replace("_", " ").capitalize()
+            found[part.where].append(Section(id=f"part-{part.name}", title=title, blocks=(why,)))
+    return found
 
 
 def _methods(run: Run, read: tuple[Reading, ...]) -> Section:

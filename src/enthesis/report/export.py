@@ -177,7 +177,9 @@ def _docx(table: pd.DataFrame, title: str) -> bytes:
         from docx.enum.section import WD_ORIENT
         from docx.shared import Pt
     except ImportError:
-        raise UsageError("a .docx file needs python-docx: install enthesis[docx], or write .csv or .xlsx.") from None
+        raise UsageError(
+            "a .docx file needs python-docx, which is missing here: install it, or write .csv or .xlsx."
+        ) from None
     if len(table) > DOCUMENT_ROWS:
         raise UsageError(f"a document holds at most {DOCUMENT_ROWS:,} rows, not {len(table):,}. Write .csv or .xlsx.")
     document = Document()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from enthesis.living.parts import from_parts
 from enthesis.report.tables import Reading
 from enthesis.report.values import Link, Part, Parts, Strong, anchor
 from enthesis.report.wording import count, interval, listed, number, patients_gain, percent
@@ -45,6 +46,7 @@ def key_messages(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
         messages += _by_line(run, main, readings)
         messages += _safety(run, readings)
         messages.append(_how_sure(main, readings))
+    messages += [message for _, its in from_parts(run, "messages", readings) for message in its]
     return tuple(messages)
 
 
@@ -79,6 +81,7 @@ def limits(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
     bad = [r for r in readings if r.fit is not None and not r.fit.status.ok]
     if bad:
         told.append((Strong("Computation. "), f"Not reliable for {listed([r.answer.question.title for r in bad])}."))
+    told += [limit for _, its in from_parts(run, "limits", readings) for limit in its]
     return tuple(told)
 
 

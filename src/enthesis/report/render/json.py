@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enthesis.estimands import plain
+from enthesis.living.parts import from_parts
 from enthesis.report.behind import named_studies, records, source_address, used_rows
 from enthesis.report.messages import key_messages, limits
 from enthesis.report.tables import Reading, readings
@@ -95,6 +96,10 @@ def results(run: Run, read: tuple[Reading, ...] | None = None) -> dict[str, Any]
             "sources": _sources(run, (*studies, *rows)),
         }
     )  # fmt: skip
+    for _, keys in from_parts(run, "json"):
+        told |= plain(keys)
+    if run.part_problems:
+        told["part_problems"] = dict(run.part_problems)
     # the ledgers are long and hold plain text only
     for r, answer in zip(read, told["answers"], strict=True):
         answer["ledger"] = _ledger(r)
