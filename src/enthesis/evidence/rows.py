@@ -7,18 +7,30 @@ that fails becomes a sentence with the reason and the mend. Columns that the dic
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from math import isfinite
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ValidationError, model_validator
 
 from enthesis.errors import unknown_name
+from enthesis.evidence.cells import (
+    Filled,
+    Fraction,
+    Key,
+    NotNegative,
+    Number,
+    Percent,
+    Positive,
+    Row,
+    Text,
+    Whole,
+    Year,
+    cell_error,
+)
+from enthesis.evidence.record_rows import Decision, Record, Search
 
 SourceKind = Literal["registry_results", "article", "abstract", "label", "review", "regulator", "press"]
 StudyDesign = Literal["rct", "extension", "cohort", "pooled"]
@@ -48,6 +60,8 @@ Estimator = Literal[
 ]  # fmt: skip
 Check = Literal["two-sources", "one-source", "deduced", "conflict"]
 Effect = Literal["difference", "odds_ratio", "risk_ratio", "risk_difference", "hazard_ratio", "rate_ratio"]
+#: What a rate row counts; empty in tables that have no such column, and in rows that are no rates.
+RateOf = Literal["", "events", "patients", "unstated"]
 Use = Literal["primary", "sensitivity", "context", "no"]
 Bias = Literal["", "low", "some-concerns", "high"]
 OutcomeCode = Literal[
@@ -61,106 +75,6 @@ OutcomeCode = Literal[
 
 #: From the most to the least restrictive; decides between equally specific curation lines.
 USES: tuple[str, ...] = ("no", "context", "sensitivity", "primary")
-
-_NUMBER = re.compile(r"[+-]?(\d{1,300}(\.\d{0,300})?|\.\d{1,300})([eE][+-]?\d{1,3})?\Z", re.ASCII)
-_KEY = re.compile(r"[!-~]{1,120}\Z")
-
-
-def cell_error(reason: str, fix: str, column: str | None = None) -> PydanticCustomError:
-    """A failed cell: the reason and the mend, each a sentence."""
-    return PydanticCustomError("cell", "{reason}", {"reason": reason, "fix": fix, "column": column})
-
-
-def _number(text: Any) -> float | None:
-    if text is None or text == "":
-        return None
-    if not isinstance(text, str):
-        text = str(text)
-    if not _NUMBER.match(text) or not isfinite(float(text)):
-        raise cell_error("is not a number", _number_fix(text))
-    return float(text)
-
-
-def _number_fix(text: str) -> str:
-    if text.rstrip().endswith("%"):
-        return "Write the number without the percent sign."
-    if "," in text:
-        return "Write a decimal point instead of a comma and no thousands separator."
-    if text.strip().lower() in {"na", "n/a", "nan", "none", "null", "nr", "-", "not reported", "inf"}:
-        return "Leave the cell empty when the value is not reported."
-    return "Write one plain number such as 12.5, or leave the cell empty."
-
-
-def _within(low: float, high: float, what: str, fix: str):
-    def check(value: float | None) -> float | None:
-        if value is not None and not low <= value <= high:
-            raise cell_error(what, fix)
-        return value
-
-    return AfterValidator(check)
-
-
-def _is_whole(value: float | None) -> float | None:
-    if value is not None and value != int(value):
-        raise cell_error("is not a whole number", "Write a whole number; for a percentage use the column percent.")
-    return value
-
-
-def _filled(text: str) -> str:
-    if not text:
-        raise cell_error("is empty", "This column must be filled in every row.")
-    return text
-
-
-def _key(text: str) -> str:
-    if not _KEY.match(_filled(text)):
-        raise cell_error("is not a key", "Use up to 120 ASCII characters without spaces, such as SELECT-AXIS-1.")
-    return text
-
-
-_INF = float("inf")
-Text = str
-Filled = Annotated[str, AfterValidator(_filled)]
-Key = Annotated[str, AfterValidator(_key)]
-Number = Annotated[float | None, BeforeValidator(_number)]
-Positive = Annotated[
-    float | None,
-    BeforeValidator(_number),
-    _within(5e-324, _INF, "is not above zero", "Correct the value, or leave the cell empty."),
-]
-NotNegative = Annotated[
-    float | None,
-    BeforeValidator(_number),
-    _within(0, _INF, "is negative", "Correct the sign, or leave the cell empty when it is not reported."),
-]
-Whole = Annotated[
-    float | None,
-    BeforeValidator(_number),
-    AfterValidator(_is_whole),
-    _within(0, 1e12, "is not a count", "Write a whole number from 0 upwards, or leave the cell empty."),
-]
-Fraction = Annotated[
-    float | None,
-    BeforeValidator(_number),
-    _within(0, 1, "is not between 0 and 1", "Write a fraction: 57 % is 0.57."),
-]
-Percent = Annotated[
-    float | None,
-    BeforeValidator(_number),
-    _within(0, 100, "is not between 0 and 100", "Write a percentage from 0 to 100, without the sign."),
-]
-Year = Annotated[
-    float | None,
-    BeforeValidator(_number),
-    AfterValidator(_is_whole),
-    _within(1900, 2100, "is not a year between 1900 and 2100", "Write the year with four digits."),
-]
-
-
-class Row(BaseModel):
-    """A row of any table; cells come as text, unknown columns are kept."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
 
 class Source(Row):
@@ -269,9 +183,16 @@ class Result(Row):
     check: Check
     note: Text = ""
     preferred: YesNo
+    rate_of: RateOf = ""
 
     @model_validator(mode="after")
     def _cells_agree(self) -> Result:
+        if self.rate_of and self.measure != "rate":
+            raise cell_error(
+                f"is given for a row of measure {self.measure}",
+                "Leave the cell empty: the column says what a rate counts.",
+                "rate_of",
+            )
         if self.measure == "binary" and self.events is not None and self.n is not None and self.events > self.n:
             raise cell_error(
                 f"is more than the {self.n:g} patients of column n",
@@ -495,6 +416,9 @@ TABLES: dict[str, Table] = {
         Table("guidelines", Guideline, ("guideline", "year", "statement_id")),
         Table("regulatory", Regulatory, ("drug", "region", "indication", "status", "date", "source_id")),
         Table("ongoing", Ongoing, ("nct_id", "title")),
+        Table("searches", Search, ("search_id",)),
+        Table("records", Record, ("record_id",)),
+        Table("decisions", Decision, ("subject", "stage", "of", "reviewer"), judgement=True),
     )
 }
 
