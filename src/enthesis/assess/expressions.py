@@ -56,6 +56,7 @@ class Probability(float):
     mcse: float = 0.0
 
     def __new__(cls, value: float, mcse: float = 0.0) -> Probability:
+        """A number and its error."""
         made = super().__new__(cls, value)
         made.mcse = mcse
         return made
@@ -193,10 +194,10 @@ def parse(text: str) -> Expression:
     >>> p = parse("P(OR(JAKi, IL-17Ai) > 1)").evaluate(scope)
     >>> float(p), round(p.mcse, 3)
     (0.75, 0.217)
-    >>> parse("P(OR(a, b) >> 1)")
+    >>> parse("P(OR(a) >> 1)")
     Traceback (most recent call last):
         ...
-    enthesis.errors.UsageError: the expression 'P(OR(a, b) >> 1)' cannot be read at '> 1)' (sign 13): a value is missing.
+    enthesis.errors.UsageError: the expression 'P(OR(a) >> 1)' cannot be read at '> 1)' (sign 10): a value is missing.
     """
     reader = _Reader(text)
     tree = reader.either(0)
@@ -283,7 +284,7 @@ class _Reader:
         if self.at >= len(self.tokens):
             raise self.stop("a value is missing")
         kind, text, _ = self.tokens[self.at]
-        if kind == "mark" and text != "(" or kind == "word" and text in _WORDS[:4]:
+        if (kind == "mark" and text != "(") or (kind == "word" and text in _WORDS[:4]):
             raise self.stop("a value is missing")
         self.at += 1
         if kind == "number":
@@ -360,7 +361,7 @@ def _value(node: tuple, scope: Scope) -> Any:
 def _chain(node: tuple, scope: Scope) -> Any:
     value = _value(node[1], scope)
     for mark, part in node[2]:
-        if not isinstance(value, Draws) and (mark == "or" and value is True or mark == "and" and value is False):
+        if not isinstance(value, Draws) and ((mark == "or" and value is True) or (mark == "and" and value is False)):
             continue  # the rest is not looked at: `known(x) and certainty(x) == "high"` may be said
         other = _value(part, scope)
         if mark in ("or", "and"):
@@ -466,7 +467,7 @@ def _require_kinds(mark: str, values: list[Any]) -> None:
     """Raise UsageError for a text where a number is needed, or a number where a statement is."""
 
     def is_truth(v: Any) -> bool:
-        return isinstance(v, bool | np.bool_) or isinstance(v, np.ndarray) and v.dtype == bool
+        return isinstance(v, bool | np.bool_) or (isinstance(v, np.ndarray) and v.dtype == bool)
 
     for value in values:
         known = isinstance(value, bool | int | float | str | np.bool_ | np.number | np.ndarray)
