@@ -8,7 +8,7 @@ from scipy.integrate import quad
 
 import enthesis as en
 from enthesis.inference import laplace
-from enthesis.inference.integrals import RULES, Centres, by_study
+from enthesis.inference.integrals import RULES, Centres, by_study, sparse_studies
 from enthesis.models.compile import compile_target
 from families import FAMILIES, simulated
 
@@ -90,3 +90,30 @@ def test_the_posterior_does_not_depend_on_where_the_search_for_centres_starts(mo
     )
     moved = laplace.posterior(target, draws=1000, seed=1)
     assert moved.mean == pytest.approx(usual.mean, abs=1e-3)
+
+
+@pytest.mark.parametrize("heterogeneity", [en.Common(), en.Exchangeable()])
+def test_an_integral_whose_centre_was_not_found_is_not_a_number(heterogeneity):
+    target = compile_target(RARE.replace(heterogeneity=heterogeneity), rare_network())
+    theta, h = np.full((2, 1), -1.0), np.full((2, len(target.hypers)), 0.3)
+    part = target.arms[0]
+    start = np.full((2, len(part.start)), 4.0)
+    far = Centres(mu=(start,), b=(np.zeros((2, len(part.study))),), steps=1)
+    flat = sparse_studies(part)  # these take as many steps as they need
+    assert np.isnan(by_study(target, theta, h, far, RULES[4])[0][:, ~flat]).all()
+    assert np.isfinite(by_study(target, theta, h, replace(far, steps=20), RULES[4])[0]).all()
+
+
+@pytest.mark.parametrize("name", ["random effects, rare events", "tau by class"])
+def test_a_posterior_with_lost_centres_is_not_ok(monkeypatch, name):
+    target = simulated(BY_NAME[name].target, np.random.default_rng(3))[2]
+    real = laplace._centres
+    monkeypatch.setattr(laplace, "on_surfaces", lambda target, draws: False)
+    monkeypatch.setattr(
+        laplace,
+        "_centres",
+        lambda modes, node: replace(real(modes, node), mu=tuple(m + 6.0 for m in real(modes, node).mu), steps=1),
+    )
+    found = laplace.posterior(target, draws=100, seed=1)
+    assert not found.status.ok
+    assert "could not be computed" in found.status.message

@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.inference.plain_integrals import LONGEST, plain_integrals
+from enthesis.inference.plain_integrals import LONGEST, OFF_CENTRE, doubted, plain_integrals
 from enthesis.inference.surface import on_surface, worthwhile
 from enthesis.models.target import ArmPart, Target
 
@@ -76,6 +76,7 @@ def log_marginal(target: Target, theta: Array, h: Array, centres: Centres, rule:
     Returns
     -------
     float array, shape (points,)
+        -inf where the data are impossible, NaN where the centre of a study's integral was not found.
     """
     return sum((x.sum(1) for x in by_study(target, theta, h, centres, rule)), gaussian_log_density(target, theta, h))
 
@@ -229,19 +230,20 @@ def gaussian_by_study(target: Target, theta: Array, h: Array) -> list[Array]:
 
 def _study_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int) -> Array:
     """log Z, shape (points, studies); `shift`, `slope`, `root` have shape (points, arms)."""
-    _, log_mu, _ = _nodes(target, part, shift, slope, cut, root, mu, b, n_mu, n_b, steps)
+    _, log_mu, _, found = _nodes(target, part, shift, slope, cut, root, mu, b, n_mu, n_b, steps)
     constant = np.add.reduceat(part.likelihood.constant(part.data), part.start)
-    return _log_sum_exp(log_mu) + constant
+    return doubted(_log_sum_exp(log_mu) + constant, found)
 
 
 def _nodes(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int):
     """Linear predictors at all nodes (points, arms, n_mu, n_b) and log weights: of mu's nodes, of b's nodes given mu's.
 
-    The weights of mu's nodes, shape (points, studies, n_mu), sum to Z without its constant.
+    The weights of mu's nodes, shape (points, studies, n_mu), sum to Z without its constant. Last, whether the centre of
+    each study was found.
     """
     p0, m0 = target.baseline.sd**-2.0, target.baseline.mean
     t = root**2
-    mu, b, curvature, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps)
+    mu, b, curvature, sw, found = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps)
     x, w = hermite(n_mu)
     sd_mu = 1 / np.sqrt(sw)
     # linear predictor at the nodes of mu, less its value at the mode: (points, arms, n_mu)
@@ -261,7 +263,7 @@ def _nodes(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b
         value += np.log(v) + y**2 - 0.5 * bb**2
         log_i = _log_sum_exp(value) + np.log(scale)[:, :, None] - 0.5 * _LOG_2PI
     log_mu = np.add.reduceat(log_i, part.start, axis=1) + np.log(w) + x**2
-    return eta, log_mu + 0.5 * np.log(2.0) + np.log(sd_mu)[:, :, None], value
+    return eta, log_mu + 0.5 * np.log(2.0) + np.log(sd_mu)[:, :, None], value, found
 
 
 @lru_cache
@@ -297,7 +299,7 @@ def arm_nodes(target: Target, part: ArmPart, theta: Array, h: Array, rule: tuple
 def _sparse_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b: int, steps: int) -> Array:
     """log Z for studies with a flat side; same arguments and result as `_study_integrals`."""
     p0, m0 = target.baseline.sd**-2.0, target.baseline.mean
-    mu, b, _, sw = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps=max(steps, 20))
+    mu, b, _, sw, found = _local_mode(part, shift, slope, cut, root, mu, b, p0, m0, steps=max(steps, 20))
 
     def profile(m: Array, start: Array) -> tuple[Array, Array]:
         """Log integrand at mu = m with each b at its mode, shape (points, studies); the modes."""
@@ -320,7 +322,7 @@ def _sparse_integrals(target, part: ArmPart, shift, slope, cut, root, mu, b, n_m
             log_i, start = _inner_integral(part, base, cut, root, start, p0, m0, n_b)
             pieces.append(np.add.reduceat(log_i, part.start, axis=1) + np.log(q * scale))
     constant = np.add.reduceat(part.likelihood.constant(part.data), part.start)
-    return _log_sum_exp(np.stack(pieces, axis=-1)) + constant
+    return doubted(_log_sum_exp(np.stack(pieces, axis=-1)) + constant, found)
 
 
 def _side_scale(profile, mu, b, top, unit) -> Array:
@@ -379,23 +381,33 @@ def _with_prior(part: ArmPart, eta: Array, cut: Array | None, p0: float, m0: flo
 
 
 def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0, steps: int):
-    """Mode of (mu, b) given theta and h by a few Newton steps; a centre for quadrature need not be exact."""
-    for _ in range(steps):
+    """Mode of (mu, b) given theta and h by Newton steps, curvatures there, and whether it was found (points, studies).
+
+    A centre need not be exact, but one that is standard deviations off makes an integral that looks converged and is
+    not; so the step that would come next is looked at.
+    """
+
+    def step(mu, b):
         g, h = _derivatives(part, slope * mu[:, part.study] + shift + root * b, cut)
         z = g / h + slope * mu[:, part.study] + root * b
         w = 1 / (1 / h + root**2)
         sw = np.add.reduceat(w * slope**2, part.start, axis=1) + p0
+        along = (np.add.reduceat(w * slope * z, part.start, axis=1) + p0 * m0) / sw - mu
+        return along, w, z, h, sw
+
+    for _ in range(steps):
+        along, w, z, _, _ = step(mu, b)
         # see `plain_integrals`: the step of the study is cut, not the residual of an arm
-        step = (np.add.reduceat(w * slope * z, part.start, axis=1) + p0 * m0) / sw - mu
-        step = np.clip(step, -LONGEST, LONGEST)
-        mu = mu + step
+        along = np.clip(along, -LONGEST, LONGEST)
+        mu = mu + along
         change = np.clip(root * w * (z - slope * mu[:, part.study]) - b, -LONGEST, LONGEST)
         b = b + change
-        if np.abs(step).max() < CENTRED and np.abs(change).max() < CENTRED:
+        if np.abs(along).max() < CENTRED and np.abs(change).max() < CENTRED:
             break
-    h = _derivatives(part, slope * mu[:, part.study] + shift + root * b, cut)[1]
-    sw = np.add.reduceat(slope**2 / (1 / h + root**2), part.start, axis=1) + p0
-    return mu, b, h, sw
+    along, w, z, h, sw = step(mu, b)
+    change = np.abs(root * w * (z - slope * (mu + along)[:, part.study]) - b) * np.sqrt(1 + root**2 * h)
+    found = (np.abs(along) * np.sqrt(sw) < OFF_CENTRE) & (np.maximum.reduceat(change, part.start, axis=1) < OFF_CENTRE)
+    return mu, b, h, sw, found
 
 
 def _log_sum_exp(values: Array) -> Array:

@@ -72,7 +72,7 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """Weighted draws from one proposal."""
+    """Weighted draws from one proposal; `lost` is the number of draws whose study integrals were not found."""
 
     theta: Array
     h: Array
@@ -81,6 +81,7 @@ class Round:
     standardised: Array
     node: Ints
     proposal: Proposal
+    lost: int
 
     @property
     def ess(self) -> float:
@@ -106,7 +107,8 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
     Returns
     -------
     Posterior
-        `status.ok` is False when the Pareto k of the weights exceeds 0.7 or a mode was not found.
+        `status.ok` is False when the Pareto k of the weights exceeds 0.7, or a mode or the centre of a study integral
+        was not found.
     """
     last: list[Modes] = []
 
@@ -164,8 +166,14 @@ def _weighted(target, modes: Modes, hyper: HyperPosterior, proposal: Proposal, d
         theta[at] = modes.theta[j] + standardised[at] @ chol[j].T
         log_q[at] -= np.log(np.diag(chol[j])).sum()
     log_p = log_marginal(target, theta, h, _centres(modes, node), rule) + target.log_prior(theta, h)
-    weights, k = pareto_smoothed(np.where(np.isfinite(log_p), log_p, -np.inf) - log_q)
-    return Round(theta=theta, h=h, weights=weights, k=k, standardised=standardised, node=node, proposal=proposal)
+    if np.isfinite(log_p).any():
+        weights, k = pareto_smoothed(np.where(np.isfinite(log_p), log_p, -np.inf) - log_q)
+    else:
+        weights, k = np.full(draws, 1 / draws), np.inf
+    return Round(
+        theta=theta, h=h, weights=weights, k=k, standardised=standardised, node=node, proposal=proposal,
+        lost=int(np.isnan(log_p).sum()),
+    )  # fmt: skip
 
 
 def _adapted(last: Round) -> Proposal:
@@ -239,7 +247,13 @@ def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Poster
 def _status(best: Round, modes: Modes, hyper: HyperPosterior, error: float) -> Status:
     if hyper.mass[~modes.converged].sum() > 1e-3:
         return Status(ok=False, message="The posterior mode was not found; the result cannot be relied on.")
-    if error > QUADRATURE_LIMIT:
+    if best.lost:
+        return Status(
+            ok=False,
+            message=f"The study integrals could not be computed at {best.lost:,} of {len(best.weights):,} draws, which "
+            "are missing from the result. Use tighter priors, or sample with the nuts engine.",
+        )
+    if not error <= QUADRATURE_LIMIT:
         return Status(
             ok=False,
             message=f"The study integrals are not accurate enough (error {error:.2g} of the log likelihood). Probably "

@@ -43,7 +43,7 @@ def arm_predictors(target: Target, theta: Array, h: Array, rng: np.random.Genera
 
 
 def _drawn(target: Target, part: ArmPart, theta: Array, h: Array, rng: np.random.Generator) -> Array:
-    eta, log_mu, log_b = arm_nodes(target, part, theta, h, RULE)
+    eta, log_mu, log_b, _ = arm_nodes(target, part, theta, h, RULE)
     q = _choose(log_mu, rng)[:, part.study]
     points, arms = np.indices(q.shape)
     log_b, eta = log_b[points, arms, q], eta[points, arms, q]

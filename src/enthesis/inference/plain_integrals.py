@@ -19,6 +19,8 @@ CACHED = 60_000
 _FOUND = 1e-10
 #: the longest Newton step of a baseline or an effect; the likelihood of counts is far from a parabola beyond
 LONGEST = 2.0
+#: a centre that one more step would move further than this, in conditional standard deviations, was not found
+OFF_CENTRE = 0.05
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -48,6 +50,7 @@ def plain_integrals(
     Returns
     -------
     float array, shape (points, studies)
+        NaN where the centre of the integral was not found.
     """
     size = max(1, CACHED // (shift.shape[1] * rule[1]))
     out = np.empty((len(shift), len(part.start)))
@@ -63,7 +66,7 @@ def _chunk(part: ArmPart, shift, root, mu, b, prior, rule, steps) -> Array:
     k = shift.shape[1] // S
     like, data = part.likelihood, part.data
     m0, s0 = prior
-    mu, b, h, sw = _centre(part, shift, root, mu, b, m0, s0, k, steps)
+    mu, b, h, sw, found = _centre(part, shift, root, mu, b, m0, s0, k, steps)
     x, w = np.polynomial.hermite.hermgauss(rule[0])
     y, v = np.polynomial.hermite.hermgauss(rule[1])
     level = np.repeat(mu, k, axis=1) + shift
@@ -92,7 +95,12 @@ def _chunk(part: ArmPart, shift, root, mu, b, prior, rule, steps) -> Array:
     out = log_sum_exp(log_mu) + 0.5 * np.log(2 / sw)
     if rule[1] > 1:
         out += np.log(scale).reshape(n, S, k).sum(2) - 0.5 * k * _LOG_2PI
-    return out
+    return doubted(out, found)
+
+
+def doubted(log_z: Array, found: NDArray[np.bool_]) -> Array:
+    """log Z with NaN where a centre was not found, unless the data are impossible there."""
+    return log_z if found.all() else np.where(found | (log_z == -np.inf), log_z, np.nan)
 
 
 def _baseline(eta: Array, mean: float, sd: float) -> Array:
@@ -100,29 +108,40 @@ def _baseline(eta: Array, mean: float, sd: float) -> Array:
 
 
 def _centre(part: ArmPart, shift, root, mu, b, m0: float, s0: float, k: int, steps: int):
-    """Mode of (mu, b) by Newton steps, the curvature of each arm there and the precision of mu."""
+    """Mode of (mu, b) by Newton steps, curvature of each arm and precision of mu there, whether it was found.
+
+    A centre need not be exact, but one that is standard deviations off makes an integral that looks converged and is
+    not; so the step that would come next is looked at.
+    """
     n, S = mu.shape
     t, p0 = root**2, s0**-2.0
 
     def per_study(value: Array) -> Array:
         return value.reshape(n, S, k).sum(2)
 
-    for _ in range(steps):
+    def step(mu, b):
         level = np.repeat(mu, k, axis=1)
         g, h = part.likelihood.derivatives(part.data, level + shift + root * b)
         h = np.maximum(h, 1e-10)
         z = g / h + level + root * b
         w = 1 / (1 / h + t)
+        sw = per_study(w) + p0
+        return (per_study(w * z) + p0 * m0) / sw - mu, w, z, h, sw
+
+    for _ in range(steps):
+        along, w, z, _, _ = step(mu, b)
         # the step of the study is cut, not the residual of an arm: that would turn the step of a study whose one event
         # is in an arm with a small fitted risk away from the mode
-        step = np.clip((per_study(w * z) + p0 * m0) / (per_study(w) + p0) - mu, -LONGEST, LONGEST)
-        mu = mu + step
+        along = np.clip(along, -LONGEST, LONGEST)
+        mu = mu + along
         change = np.clip(root * w * (z - np.repeat(mu, k, axis=1)) - b, -LONGEST, LONGEST)
         b = b + change
-        if np.abs(step).max() < _FOUND and np.abs(change).max() < _FOUND:
+        if np.abs(along).max() < _FOUND and np.abs(change).max() < _FOUND:
             break
-    h = np.maximum(part.likelihood.derivatives(part.data, np.repeat(mu, k, axis=1) + shift + root * b)[1], 1e-10)
-    return mu, b, h, per_study(1 / (1 / h + t)) + p0
+    along, w, z, h, sw = step(mu, b)
+    change = np.abs(root * w * (z - np.repeat(mu + along, k, axis=1)) - b) * np.sqrt(1 + t * h)
+    found = (np.abs(along) * np.sqrt(sw) < OFF_CENTRE) & (change.reshape(n, S, k).max(2) < OFF_CENTRE)
+    return mu, b, h, sw, found
 
 
 def log_sum_exp(values: Array) -> Array:

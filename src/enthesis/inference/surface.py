@@ -108,7 +108,9 @@ def _coefficients(values: Array, sizes: tuple[int, ...]) -> Array:
 def _read_off(coefficients: Array, u: Array, v: Array | None, sizes: tuple[int, ...]) -> Array:
     """Surfaces (studies, *sizes) at points u (points, studies, arms - 1) and v (points,), shape (points, studies)."""
     if v is not None:
-        now = coefficients @ np.stack(list(_polynomials(v, sizes[-1])))
+        # one product of matrices, not one for each study: a linear algebra library shares out each among its threads
+        basis = np.stack(list(_polynomials(v, sizes[-1])))
+        now = (coefficients.reshape(-1, sizes[-1]) @ basis).reshape(*coefficients.shape[:-1], len(u))
     else:
         now = np.broadcast_to(coefficients[..., None], (*coefficients.shape, len(u)))
     for j in reversed(range(u.shape[2])):
