@@ -141,4 +141,6 @@ COMMANDS = (
     "evidence summary",
     "evidence show",
     "evidence explain",
+    "import ctgov",
+    "import ctgov-search",
 )

@@ -66,7 +66,7 @@ def test_every_layout_of_tables_is_listed():
 
 def test_every_command_module_is_in_the_table_of_commands():
     found = {
-        info.name.replace("_", "-")
+        info.name.rstrip("_").replace("_", "-")
         for info in pkgutil.iter_modules(enthesis.cli.__path__)
         if info.name != "main" and hasattr(module(f"cli.{info.name}"), "app")
     }

@@ -12,6 +12,7 @@ import codecs
 import sys
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,8 @@ from typer.core import TyperGroup
 
 from enthesis import __version__
 
-#: every command with the line that `enthesis --help` shows; its module is `enthesis.cli.<name>` with _ for -
+#: every command with the line that `enthesis --help` shows; its module is `enthesis.cli.<name>` with _ for -,
+#: and with _ at the end where the name is a word of Python
 COMMANDS: dict[str, str] = {
     "review": "Run a standing review: build its networks, fit its models, write its report.",
     "fit": "Fit a network meta-analysis to a table of studies.",
@@ -31,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "funnel": "Test for small-study effects and draw the funnel.",
     "multiverse": "Estimate one comparison under every combination of analytic choices.",
     "evidence": "Load published results into a store and see what is behind each number.",
+    "import": "Import registry records, papers and tables into a store, with sources.",
 }
 
 OK, ERROR, USAGE, BAD_DATA, NOT_OK, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -46,7 +49,7 @@ class _Commands(MutableMapping[str, Any]):
         if name not in self._loaded:
             if name not in COMMANDS:
                 raise KeyError(name)
-            app = import_module(f"enthesis.cli.{name.replace('-', '_')}").app
+            app = import_module(f"enthesis.cli.{name.replace('-', '_')}{'_' * iskeyword(name)}").app
             app.rich_markup_mode = None
             command = typer.main.get_command(app)
             command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]

@@ -1,0 +1,14 @@
+"""`enthesis import`: outside sources become facts, their bytes kept first; one subcommand per source.
+
+To add a source: a module in `cli/importing/` with a function of its name, and one line below.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from enthesis.cli.importing.ctgov import ctgov, search
+
+app = typer.Typer(no_args_is_help=True, help="Import registry records, papers and tables into a store, with sources.")
+app.command()(ctgov)
+app.command("ctgov-search")(search)
