@@ -362,9 +362,10 @@ def test_a_mean_without_a_usable_spread_is_refused(spread):
 
 def test_rates_are_built_from_events_and_patient_years():
     rows = [
-        {"arm_id": arm, "outcome": "HZ", "measure": "rate", "estimator": "safety-set", "events": e, "patient_years": t}
+        {"arm_id": arm, "outcome": "HZ", "measure": "rate", "estimator": "safety-set", "events": e, "patient_years": t,
+         "rate_of": "events"}
         for arm, e, t in (("placebo", 1.0, 50.0), ("drug-15", 4.0, 80.0))
-    ]
+    ]  # fmt: skip
     table = build(one_study(rows), question(outcome="HZ", measure="IRR")).arms_table()
     assert table[["events", "time_at_risk"]].to_numpy().tolist() == [[1, 50], [4, 80]]
 

@@ -7,6 +7,7 @@ outcome ends in exactly one place: behind an arm, or in one excluded entry of th
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from enthesis.errors import DataError
+from enthesis.evidence.rate_kind import compatible
 from enthesis.network.blocks import ArmBlock, ArmCounts, ArmMeans, ArmRates
 from enthesis.network.candidates import Row, candidates
 from enthesis.network.choice import Arm, Choice, choose
@@ -249,6 +251,8 @@ def network_of(selection: Selection, treatments: TreatmentMap | None = None) -> 
             + (f"its {len(selection.rows)} rows are left out by: {told}" if told else "the outcome has no row"),
             fix="Widen the question, or add evidence.",
         )
+    if question.kind == "rate" and not question.rate_of:
+        one_rate_kind([row for c in choices for arm in c.arms for row in arm.rows])
     order = (treatments or TreatmentMap()).order
     nodes = {arm.node.name: arm.node for c in choices for arm in c.arms}
     entries: tuple[Entry, ...] = ()
@@ -275,6 +279,54 @@ def network_of(selection: Selection, treatments: TreatmentMap | None = None) -> 
         covariates=_covariates(choices),
         ledger=selection.ledger + entries,
     )
+
+
+def one_rate_kind(rows: Sequence[Row]) -> str:
+    """The kind of rate that all rows can stand for; refuses rows of several kinds and rows that do not say.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Rate rows.
+
+    Returns
+    -------
+    str
+        `events` or `patients`.
+
+    Raises
+    ------
+    DataError
+        Naming the rows: rates of events and rates of patients with an event are different quantities.
+    """
+    left = {
+        kind: [row for row in rows if not compatible(row.rate_of, kind, events=row.events, outcome=row.outcome)]
+        for kind in ("patients", "events")
+    }
+    kind = min(left, key=lambda name: len(left[name]))
+    if not left[kind]:
+        return kind
+    unstated = [row for row in left[kind] if row.rate_of == "unstated"]
+    if unstated:
+        raise DataError(
+            f"{_named(unstated)} {'do' if len(unstated) > 1 else 'does'} not say whether the rate counts events or "
+            "patients with an event; what is unstated is not pooled silently",
+            column="rate_of",
+            fix="Fill the column from the source, or set rate_of in the question; other rows are then left out.",
+        )
+    other = "events" if kind == "patients" else "patients"
+    having = [row for row in rows if row.rate_of == kind and row.events != 0]
+    raise DataError(
+        f"rates of events and rates of patients with an event are never pooled: {_named(having)} count {kind}, "
+        f"{_named(left[kind])} count {other}",
+        column="rate_of",
+        fix="Set rate_of in the question to the kind to use; the other rows are then left out, with the reason.",
+    )
+
+
+def _named(rows: Sequence[Row]) -> str:
+    told = [f"{row.id} ({row.study_id}, {row.arm_id})" for row in rows[:6]]
+    return ", ".join(told) + (f" and {len(rows) - 6} more" if len(rows) > 6 else "")
 
 
 def _block(kind: str, choices: tuple[Choice, ...], place: dict[str, int]) -> ArmBlock:

@@ -10,6 +10,8 @@ from math import isnan, sqrt
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from enthesis.evidence.rate_kind import rate_kind
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -26,7 +28,7 @@ class Row:
     """One result row.
 
     Numbers are None where the evidence has none. `study` and `arm` are rows of those tables; `arm` is None when the
-    arm is not described.
+    arm is not described. `rate_of` is what a rate counts: events, patients or unstated; empty for other rows.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Row:
     preferred: bool
     use: str
     why: str
+    rate_of: str = ""
 
     @property
     def study_id(self) -> str:
@@ -141,10 +144,15 @@ def _joined(evidence: Evidence) -> dict[str, tuple[Row, ...]]:
                 preferred=r["preferred"] != "no",
                 use=judged,
                 why=why,
+                rate_of=_rate_of(r) if r["measure"] == "rate" else "",
                 **{name: r[name] for name in _NUMBERS},
             )
         )
     return {code: tuple(rows) for code, rows in found.items()}
+
+
+def _rate_of(row: dict[str, Any]) -> str:
+    return rate_kind({name: "" if value is None else str(value) for name, value in row.items()}).rate_of
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -83,6 +83,9 @@ class Question:
         Whether results after the last week of randomised placebo comparison are left out.
     exclude_studies, exclude_reason : tuple of str, str
         Studies left out by name, and why; the ledger repeats the reason.
+    rate_of : {"", "events", "patients", "unstated"}
+        Which rates are used; empty for the kind that all rows share, and then rows of several kinds, or rows that do
+        not say what they count, are refused.
     reference : str
         The treatment that effects are expressed against.
     mid : float or None
@@ -114,6 +117,7 @@ class Question:
     randomised_only: StrictBool = True
     exclude_studies: tuple[str, ...] = ()
     exclude_reason: str = ""
+    rate_of: Literal["", "events", "patients", "unstated"] = ""
     reference: Annotated[str, Field(min_length=1)] = "placebo"
     mid: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from enthesis.evidence.rate_kind import compatible
 from enthesis.network.candidates import Row
 from enthesis.network.question import Question
 from enthesis.network.treatments import TreatmentMap
@@ -152,6 +153,15 @@ def _numbers(row: Row, q: Question, _: TreatmentMap) -> str | None:
     return None if error > 0 else "The printed spread is zero."
 
 
+def _rate_of(row: Row, q: Question, _: TreatmentMap) -> str | None:
+    if row.kind != "rate" or not q.rate_of:
+        return None
+    if compatible(row.rate_of, q.rate_of, events=row.events, outcome=row.outcome):
+        return None
+    counted = {"events": "every event", "patients": "patients with an event"}.get(row.rate_of, "it does not say what")
+    return f"The rate counts {counted}; asked for: {q.rate_of}."
+
+
 def _treatment(row: Row, q: Question, treatments: TreatmentMap) -> str | None:
     if row.arm is None:
         return "The arm is not described in the evidence."
@@ -188,6 +198,7 @@ ROW_RULES: tuple[Rule, ...] = (
     Rule("deduced", _deduced),
     Rule("analysis not asked for", _analysis),
     Rule("numbers missing", _numbers),
+    Rule("rate of another kind", _rate_of),
     Rule("treatment", _treatment),
     Rule("licence", _licence),
 )
