@@ -8,16 +8,16 @@ correction or judgement that a person recorded in the store stands until the fil
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from enthesis.errors import DataError, UsageError
-from enthesis.evidence.facts import Fact, NewRow
+from enthesis.evidence.facts import NewRow
 from enthesis.evidence.rows import TABLES, Table
 from enthesis.evidence.snapshot import Snapshot
+from enthesis.evidence.sources.adding import add, planned
 from enthesis.evidence.sources.csvfile import Sheet, read_csv
 from enthesis.evidence.store import Store, Writer
 
@@ -192,19 +192,59 @@ def load_tables(
     """
     root = Path(folder)
     paths, notes = _files(root)
-    readings = []
+    sheets = []
     for done, (name, path) in enumerate(paths):
         if progress:
             progress(name, done, len(paths))
-        readings.append(_read(name, path, path.relative_to(root).as_posix()))
+        sheets.append((name, _sheet(path, path.relative_to(root).as_posix())))
+    report = load_sheets(
+        store, sheets, extractor=extractor, partial=partial, withdraw_missing=withdraw_missing, notes=notes
+    )
+    if progress:
+        progress("", len(paths), len(paths))
+    return report
+
+
+def load_sheets(
+    store: Store,
+    sheets: Iterable[tuple[str, Sheet]],
+    *,
+    extractor: str = EXTRACTOR,
+    partial: bool = False,
+    withdraw_missing: bool = False,
+    notes: Iterable[str] = (),
+) -> LoadReport:
+    """Load tables that were read already, each with the name of its table; see `load_tables`.
+
+    Parameters
+    ----------
+    store : Store
+    sheets : iterable of (str, Sheet)
+        The `content` of a sheet is kept as the document that its rows were read from.
+    extractor, partial, withdraw_missing
+        As for `load_tables`.
+    notes : iterable of str
+        Added to those of the report.
+
+    Returns
+    -------
+    LoadReport
+
+    Examples
+    --------
+    >>> from enthesis.evidence.sources.csvfile import parse_csv
+    >>> sheet = parse_csv(b"source_id,kind\\nwho2024,article\\n", "sources.csv")
+    >>> with Store.open(":memory:") as store:
+    ...     load_sheets(store, [("sources", sheet)]).total("stored")
+    1
+    """
+    readings, notes = [_read(name, sheet) for name, sheet in sheets], list(notes)
     if not partial and any(reading.rejected for reading in readings):
         reports = tuple(_report(reading) for reading in readings)
         raise RowsRejected(LoadReport(reports, store.snapshot(), tuple(notes)))
     with store.writing(extractor=extractor) as writer:
         reports = tuple(_store(writer, reading, withdraw_missing) for reading in readings)
         notes += _dangling(writer, readings)
-    if progress:
-        progress("", len(paths), len(paths))
     return LoadReport(reports, writer.snapshot, tuple(notes))
 
 
@@ -242,12 +282,15 @@ def _files(root: Path) -> tuple[list[tuple[str, Path]], list[str]]:
     return [(name, found[name]) for name in order], notes
 
 
-def _read(name: str, path: Path, file: str) -> _Reading:
+def _sheet(path: Path, file: str) -> Sheet:
     try:
-        sheet = read_csv(path, file)
+        return read_csv(path, file)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", file=file) from None
-    reading = _Reading(name, sheet)
+
+
+def _read(name: str, sheet: Sheet) -> _Reading:
+    reading, file = _Reading(name, sheet), sheet.name
     spec = TABLES.get(name)
     header = _columns(spec, sheet, reading) if spec else sheet.header
     if spec is None and "/" not in name:
@@ -304,13 +347,8 @@ def _report(reading: _Reading) -> TableReport:
 
 def _store(writer: Writer, reading: _Reading, withdraw_missing: bool) -> TableReport:
     document = writer.put_bytes(reading.sheet.content, name=reading.sheet.name)
-    plan = _plan(writer.chains(reading.name), reading.rows)
-    for row, tip, ordinal in sorted(plan.changed, key=lambda item: item[0].file_row):
-        if tip is None:
-            writer.append(row, ordinal=ordinal, document=document)
-        else:
-            why = "the row is in the file again" if tip.withdrawn else "the row changed in the file"
-            writer.supersede(tip, row, reason=why, document=document)
+    plan = planned(writer.chains(reading.name), reading.rows)
+    added = add(writer, plan, document)
     missing = tuple(fact.id for fact in plan.missing)
     if withdraw_missing:
         for fact in plan.missing:
@@ -319,66 +357,15 @@ def _store(writer: Writer, reading: _Reading, withdraw_missing: bool) -> TableRe
     notes = list(report.notes)
     if missing and not withdraw_missing:
         notes.append(f"{len(missing)} stored rows are not in {reading.sheet.name}; they are kept.")
-    new = sum(tip is None or tip.withdrawn for _, tip, _ in plan.changed)
     return replace(
         report,
-        stored=new,
-        superseded=len(plan.changed) - new,
-        unchanged=plan.unchanged,
+        stored=added.stored,
+        superseded=added.superseded,
+        unchanged=added.unchanged,
         missing=missing,
         withdrawn=len(missing) if withdraw_missing else 0,
         notes=tuple(notes),
     )
-
-
-@dataclass
-class _Plan:
-    """Which rows are new or changed (with the fact they replace, or their ordinal), and which facts are missing."""
-
-    changed: list[tuple[NewRow, Fact | None, int]] = field(default_factory=list)
-    missing: list[Fact] = field(default_factory=list)
-    unchanged: int = 0
-
-
-def _plan(chains: dict[str, list[list[Fact]]], rows: Iterable[NewRow]) -> _Plan:
-    """Match rows to chains of facts, within each natural key: equal rows first, then changed ones in order."""
-    plan = _Plan()
-    incoming: dict[str, list[NewRow]] = defaultdict(list)
-    for row in rows:
-        incoming[row.key].append(row)
-    for key in chains.keys() - incoming.keys():
-        plan.missing += [chain[-1] for chain in chains[key] if _from_file(chain[-1])]
-    for key, group in incoming.items():
-        open_chains = list(chains.get(key, ()))
-        left = []
-        for row in sorted(group, key=lambda row: row.content_hash):
-            equal = next((chain for chain in open_chains if _file_says(chain) == row.content_hash), None)
-            if equal is None:
-                left.append(row)
-            else:
-                open_chains.remove(equal)
-                plan.unchanged += 1
-        free = max((chain[-1].ordinal for chain in chains.get(key, ())), default=0)
-        open_chains.sort(key=lambda chain: (chain[-1].withdrawn, chain[-1].ordinal))
-        for position, row in enumerate(left):
-            if position < len(open_chains):
-                plan.changed.append((row, open_chains[position][-1], 0))
-            else:
-                free += 1
-                plan.changed.append((row, None, free))
-        plan.missing += [chain[-1] for chain in open_chains[len(left) :] if _from_file(chain[-1])]
-    plan.missing.sort(key=lambda fact: fact.id)
-    return plan
-
-
-def _from_file(fact: Fact) -> bool:
-    return bool(fact.file) and not fact.withdrawn
-
-
-def _file_says(chain: list[Fact]) -> str | None:
-    """The content that the file last gave for this chain, whatever a person recorded since."""
-    last = next((fact for fact in reversed(chain) if fact.file), None)
-    return None if last is None or last.withdrawn else last.content_hash
 
 
 def _dangling(writer: Writer, readings: list[_Reading]) -> list[str]:
