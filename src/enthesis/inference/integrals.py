@@ -17,12 +17,11 @@ distance in which the integrand falls (profiled over b), and the inner centre is
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.inference.plain_integrals import LONGEST, OFF_CENTRE, doubted, plain_integrals
+from enthesis.inference.plain_integrals import LONGEST, OFF_CENTRE, doubted, hermite, plain_integrals
 from enthesis.inference.surface import on_surface, worthwhile
 from enthesis.models.target import ArmPart, Target
 
@@ -264,12 +263,6 @@ def _nodes(target, part: ArmPart, shift, slope, cut, root, mu, b, n_mu: int, n_b
         log_i = _log_sum_exp(value) + np.log(scale)[:, :, None] - 0.5 * _LOG_2PI
     log_mu = np.add.reduceat(log_i, part.start, axis=1) + np.log(w) + x**2
     return eta, log_mu + 0.5 * np.log(2.0) + np.log(sd_mu)[:, :, None], value, found
-
-
-@lru_cache
-def hermite(n: int) -> tuple[Array, Array]:
-    """Gauss-Hermite nodes and weights."""
-    return np.polynomial.hermite.hermgauss(n)
 
 
 def default_centres(target: Target, points: int) -> Centres:

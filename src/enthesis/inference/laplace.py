@@ -55,8 +55,8 @@ HEAVY_TAIL = 5.0
 GOOD_K, GOOD_SHARE = 0.5, 0.3
 MAX_ROUNDS = 6
 TRIAL_DRAWS, TRIAL_RULE = 512, (5, 3)
-#: nodes for mu and b that are fine enough for most networks
-FIRST_RULE = (9, 7)
+#: draws from which the quadrature rule of a first attempt in full is chosen
+PILOT_DRAWS = 64
 #: posterior draws at which quadrature rules are compared
 RULE_POINTS = 12
 
@@ -124,10 +124,12 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
     proposal = Proposal(centre=np.zeros(P), chol=np.eye(P), df=None)
     if on_surfaces(target, draws):
         # drawing in full is nearly as quick as a trial, and needs no other when the Gaussian proves good
-        first = _weighted(target, modes, hyper, proposal, draws, seed, FIRST_RULE)
+        pilot = _weighted(target, modes, hyper, proposal, PILOT_DRAWS, seed, TRIAL_RULE)
+        tried, _ = _rule(target, modes, pilot, TRIAL_RULE)
+        first = _weighted(target, modes, hyper, proposal, draws, seed, tried)
         if first.good:
-            rule, error = _rule(target, modes, first, FIRST_RULE)
-            best = first if rule == FIRST_RULE else _weighted(target, modes, hyper, proposal, draws, seed, rule)
+            rule, error = _rule(target, modes, first, tried)
+            best = first if rule == tried else _weighted(target, modes, hyper, proposal, draws, seed, rule)
             return _posterior(target, modes, hyper, best, rule, error, 1)
     rounds: list[Round] = []
     for _ in range(MAX_ROUNDS):

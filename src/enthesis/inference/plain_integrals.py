@@ -6,6 +6,8 @@ mu at a time, and as many points at a time as keep the numbers in the processor'
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,8 +69,8 @@ def _chunk(part: ArmPart, shift, root, mu, b, prior, rule, steps) -> Array:
     like, data = part.likelihood, part.data
     m0, s0 = prior
     mu, b, h, sw, found = _centre(part, shift, root, mu, b, m0, s0, k, steps)
-    x, w = np.polynomial.hermite.hermgauss(rule[0])
-    y, v = np.polynomial.hermite.hermgauss(rule[1])
+    x, w = hermite(rule[0])
+    y, v = hermite(rule[1])
     level = np.repeat(mu, k, axis=1) + shift
     sd = np.repeat(np.sqrt(2 / sw), k, axis=1)
     var = 1 / (1 + root**2 * h)
@@ -96,6 +98,12 @@ def _chunk(part: ArmPart, shift, root, mu, b, prior, rule, steps) -> Array:
     if rule[1] > 1:
         out += np.log(scale).reshape(n, S, k).sum(2) - 0.5 * k * _LOG_2PI
     return doubted(out, found)
+
+
+@lru_cache
+def hermite(n: int) -> tuple[Array, Array]:
+    """Gauss-Hermite nodes and weights."""
+    return np.polynomial.hermite.hermgauss(n)
 
 
 def doubted(log_z: Array, found: NDArray[np.bool_]) -> Array:
