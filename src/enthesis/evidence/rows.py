@@ -265,6 +265,19 @@ class RiskOfBias(Row):
     source_id: Text = ""
 
 
+class BiasJudgement(Row):
+    """A judgement by any tool (`assess.bias`) on one domain, or `overall`, of a study and outcome family."""
+
+    study_id: Key
+    outcome_family: Filled
+    tool: Filled
+    domain: Filled
+    judgement: Filled
+    judged_by: Literal["published", "editor"] = "editor"
+    reason: Filled
+    source_id: Text = ""
+
+
 class Override(Row):
     """A person's decision that replaces a computed one: the item of a subject, its value and the reason."""
 
@@ -413,6 +426,7 @@ TABLES: dict[str, Table] = {
         Table("curation", Curation, ("study_id", "arm_id", "outcome", "source_id"), judgement=True),
         Table("rob", RiskOfBias, ("study_id", "outcome_family"), judgement=True),
         Table("overrides", Override, ("subject", "item"), judgement=True),
+        Table("bias", BiasJudgement, ("study_id", "outcome_family", "tool", "domain"), judgement=True),
         Table("guidelines", Guideline, ("guideline", "year", "statement_id")),
         Table("regulatory", Regulatory, ("drug", "region", "indication", "status", "date", "source_id")),
         Table("ongoing", Ongoing, ("nct_id", "title")),
