@@ -56,7 +56,17 @@ class Part:
 
 
 #: in the order in which they are computed
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (
+    Part(
+        name="conclusions",
+        settings="conclusions.toml",
+        compute="enthesis.assess.conclusions:compute",
+        report="enthesis.report.conclusions:sections",
+        json="enthesis.report.conclusions:as_json",
+        messages="enthesis.report.conclusions:messages",
+        where="front",
+    ),
+)
 
 
 def parts_of(folder: Path, names: Iterable[str] | None = None) -> tuple[Part, ...]:

@@ -6,6 +6,7 @@ formatted; the report reads it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from enthesis.network.question import Question
 if TYPE_CHECKING:
     import pandas as pd
 
+    from enthesis.assess.conclusions import Earlier
     from enthesis.evidence import Evidence
     from enthesis.living.review import Review
 
@@ -114,6 +116,8 @@ class Run:
         What was computed from all answers together, by name (`living.parts`).
     part_problems : dict of str to str
         By name, why a part was not computed.
+    earlier : mapping of str to Earlier
+        What the last recorded run said of each conclusion; empty for a run that is not recorded.
     """
 
     review: Review
@@ -122,6 +126,7 @@ class Run:
     seconds: float = 0.0
     parts: dict[str, Any] = field(default_factory=dict)
     part_problems: dict[str, str] = field(default_factory=dict)
+    earlier: Mapping[str, Earlier] = field(default_factory=dict, compare=False)
 
     def answer(self, id: str) -> Answer:
         """The answer to the question with that id."""
