@@ -31,8 +31,10 @@ COMMANDS: dict[str, str] = {
     "ranks": "Rank treatments: P-score, SUCRA, mean rank, rank probabilities, and P-scores that demand a difference.",
     "influence": "Leave out each study or comparison in turn, add studies one by one, or diagnose each study.",
     "funnel": "Test for small-study effects and draw the funnel.",
+    "threshold": "Tell how far each data point, or each bias, could move before the decision changes.",
     "multiverse": "Estimate one comparison under every combination of analytic choices.",
     "evidence": "Load published results into a store and see what is behind each number.",
+    "lint": "Check the stored numbers against arithmetic, scales and one another.",
     "import": "Import registry records, papers and tables into a store, with sources.",
 }
 
