@@ -138,6 +138,7 @@ COMMANDS = (
     "funnel",
     "threshold",
     "multiverse",
+    "rates",
     "evidence load",
     "evidence summary",
     "evidence show",

@@ -74,7 +74,7 @@ def summary(store: StoreOption = None, as_json: JsonOption = False) -> None:
 
     Example: enthesis evidence summary --store my-review.sqlite
     """
-    evidence, where, snapshots = _evidence(store)
+    evidence, where, snapshots = shown_evidence(store)
     found = _summary(evidence)
     told = {"store": where, "snapshot": evidence.snapshot.to_dict(), "snapshots": snapshots, **found}
     if as_json:
@@ -101,7 +101,7 @@ def show(
     """
     from enthesis.errors import unknown_name
 
-    evidence, _, _ = _evidence(store)
+    evidence, _, _ = shown_evidence(store)
     studies = evidence.studies
     if study not in set(studies.study_id):
         raise unknown_name("study", study, studies.study_id)
@@ -139,7 +139,7 @@ def explain(
 
     Example: enthesis evidence explain 'outcomes.csv:row 12'
     """
-    evidence, _, _ = _evidence(store)
+    evidence, _, _ = shown_evidence(store)
     told = evidence.explain(result_id)
     if as_json:
         _print_json(told)
@@ -161,7 +161,8 @@ def explain(
         print(plain(f"risk of bias, {line['outcome_family']}: {line['overall']}, {line['reason']}"))
 
 
-def _evidence(store: str | None) -> tuple[Evidence, str, int]:
+def shown_evidence(store: str | None) -> tuple[Evidence, str, int]:
+    """(evidence, name of the store, number of snapshots); the bundled evidence while no store was named or made."""
     from enthesis.evidence import Store, bundled_evidence, default_place
 
     where = store or default_place()
