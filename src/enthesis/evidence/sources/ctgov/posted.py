@@ -1,0 +1,209 @@
+"""What a record posts, as values: facts with a JSON pointer, groups with their arm, and what could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+Section = Literal["flow", "baseline", "outcome", "analysis", "adverse"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One posted result of one group (or, for an analysis, of two).
+
+    Numbers are text as printed; "" is not reported. `events` may be derived from a percentage, `mean` is a mean only.
+
+    Attributes
+    ----------
+    section : str
+        flow, baseline, outcome, analysis or adverse.
+    arm, comparator : str
+        arm_id; empty for a group that is no arm as randomised, or whose arm is not sure.
+    outcome : str
+        Code of the evidence dictionary; empty when the dictionary has no such outcome.
+    week : str
+        Whole weeks from randomisation.
+    measure : str
+        binary, continuous or contrast; empty for other kinds of number.
+    events, n, percent, derived : str, str, str, bool
+        Patients with the event, patients analysed, the percentage as printed, whether events follow from it.
+    number_of_events : str
+        Events, where one patient may have several.
+    mean, sd, se, ci_low, ci_high, ci_level : str
+    value, low, high, spread : str
+        A number that is no mean (median, geometric mean, ...), with its limits or spread.
+    param, dispersion, unit : str
+        What the record calls them.
+    effect, estimate, p_value, method : str
+        Of an analysis.
+    title, part, group, group_text, time_frame, population, analysis_set, estimator, note : str
+        Of the outcome, its class and category, and the group.
+    doubt : str
+        Why a person should look before the fact is used in a network.
+    locator : str
+        JSON pointer (RFC 6901) of the measurement.
+    reads : tuple of str
+        Pointers of every leaf that the fact was read from.
+    """
+
+    section: Section
+    locator: str
+    reads: tuple[str, ...]
+    title: str
+    group: str
+    arm: str = ""
+    comparator: str = ""
+    outcome: str = ""
+    week: str = ""
+    measure: str = ""
+    events: str = ""
+    n: str = ""
+    percent: str = ""
+    derived: bool = False
+    number_of_events: str = ""
+    mean: str = ""
+    sd: str = ""
+    se: str = ""
+    ci_low: str = ""
+    ci_high: str = ""
+    ci_level: str = ""
+    value: str = ""
+    low: str = ""
+    high: str = ""
+    spread: str = ""
+    param: str = ""
+    dispersion: str = ""
+    unit: str = ""
+    effect: str = ""
+    estimate: str = ""
+    p_value: str = ""
+    method: str = ""
+    part: str = ""
+    group_text: str = ""
+    time_frame: str = ""
+    population: str = ""
+    analysis_set: str = ""
+    estimator: str = ""
+    note: str = ""
+    doubt: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON: numbers are numbers, None is not reported, texts may be empty."""
+        return {f.name: _json(f.name, getattr(self, f.name)) for f in fields(self)}
+
+
+_NUMBERS = frozenset(
+    (
+        "week", "events", "n", "percent", "number_of_events", "mean", "sd", "se", "ci_low", "ci_high", "ci_level",
+        "value", "low", "high", "spread", "estimate",
+    )
+)  # fmt: skip
+
+
+def _json(name: str, value: Any) -> Any:
+    if name in _NUMBERS:
+        if value == "":
+            return None
+        return int(float(value)) if float(value) == int(float(value)) and "." not in value else float(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of one list of the record, and the arm that it is.
+
+    Attributes
+    ----------
+    id, title, description, locator : str
+        As posted; ids are local to their list.
+    arm : str
+        arm_id; empty when the group is no arm as randomised or its arm is not known.
+    reason : str
+        How the arm was found, or why there is none.
+    sure : bool
+        Whether a person need not look.
+    """
+
+    id: str
+    title: str
+    description: str
+    locator: str
+    arm: str = ""
+    reason: str = ""
+    sure: bool = True
+
+
+@dataclass(frozen=True)
+class Review:
+    """A question for a person: what the parser proposes, why it is not sure, and where.
+
+    Attributes
+    ----------
+    kind : str
+        group, outcome, scale, week, direction, arm, population or conflict.
+    subject : str
+        The text that the question is about; a decision on it holds wherever the text appears in the record.
+    proposal : str
+        What the parser would take.
+    reason, locator : str
+    """
+
+    kind: str
+    subject: str
+    proposal: str
+    reason: str
+    locator: str
+
+
+@dataclass(frozen=True)
+class Unparsed:
+    """A place of the record that is no fact, with the reason."""
+
+    locator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A record as facts.
+
+    Attributes
+    ----------
+    nct_id, source_id : str
+    source, study : dict of str to str
+        Rows of the dictionary's tables `sources` and `studies`.
+    arms : tuple of dict
+        Rows of the table `arms`, in the order of the record.
+    facts : tuple of Fact
+    groups : tuple of Group
+    review : tuple of Review
+    unparsed : tuple of Unparsed
+    """
+
+    nct_id: str
+    source: dict[str, str]
+    study: dict[str, str]
+    arms: tuple[dict[str, str], ...]
+    facts: tuple[Fact, ...]
+    groups: tuple[Group, ...] = ()
+    review: tuple[Review, ...] = ()
+    unparsed: tuple[Unparsed, ...] = ()
+    reads: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def source_id(self) -> str:
+        """Key of the source, such as `ctgov_NCT02552212`."""
+        return self.source["source_id"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON: study, arms, facts, unparsed, review, groups, source."""
+        return {
+            "study": dict(self.study),
+            "arms": [dict(arm) for arm in self.arms],
+            "facts": [fact.to_dict() for fact in self.facts],
+            "unparsed": [vars(item) for item in self.unparsed],
+            "review": [vars(item) for item in self.review],
+            "groups": [vars(item) for item in self.groups],
+            "source": dict(self.source),
+        }
