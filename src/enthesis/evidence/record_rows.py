@@ -23,6 +23,9 @@ Exclusion = Literal[
     "duplicate-publication", "language", "retracted", "other",
 ]  # fmt: skip
 
+#: How a record came before the reviewer: a random one says something about those that nobody has seen.
+Chosen = Literal["", "ranked", "random"]
+
 #: The verdicts that each stage knows.
 VERDICTS: dict[str, tuple[str, ...]] = {
     "duplicate": ("duplicate", "distinct"),
@@ -87,6 +90,7 @@ class Decision(Row):
     exclusion: Exclusion = ""
     reason: Filled
     reviewer: Filled
+    chosen: Chosen = ""
 
     @model_validator(mode="after")
     def _cells_agree(self) -> Decision:
