@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "funnel": "Test for small-study effects and draw the funnel.",
     "threshold": "Tell how far each data point, or each bias, could move before the decision changes.",
     "multiverse": "Estimate one comparison under every combination of analytic choices.",
+    "rates": "Pool incidence rates of single arms: exact intervals, random effects, no continuity correction.",
     "evidence": "Load published results into a store and see what is behind each number.",
     "lint": "Check the stored numbers against arithmetic, scales and one another.",
     "import": "Import registry records, papers and tables into a store, with sources.",

@@ -10,6 +10,7 @@ from types import ModuleType
 from enthesis.report.plots import (
     absolute,
     baujat,
+    bias_summary,
     contour_funnel,
     contribution,
     cumulative,
@@ -29,14 +30,17 @@ from enthesis.report.plots import (
     node_split,
     prior_posterior,
     rankogram,
+    rates,
     shrinkage,
     specification_curve,
+    traffic_light,
 )
 
 #: every plot by name
 PLOTS: dict[str, ModuleType] = {
     "absolute": absolute,
     "baujat": baujat,
+    "bias_summary": bias_summary,
     "contour_funnel": contour_funnel,
     "contribution": contribution,
     "cumulative": cumulative,
@@ -56,6 +60,8 @@ PLOTS: dict[str, ModuleType] = {
     "node_split": node_split,
     "prior_posterior": prior_posterior,
     "rankogram": rankogram,
+    "rates": rates,
     "shrinkage": shrinkage,
     "specification_curve": specification_curve,
+    "traffic_light": traffic_light,
 }
