@@ -113,13 +113,16 @@ def read_settings(path: Path) -> Settings:
     untestable = raw.get("incoherence", {})
     for table, known in ((rules, ("within_study_bias", "indirectness", "unjudged")),
                          (report, ("suggest_bias", "suggest_none", "missing_share")),
-                         (untestable, ("direct", "indirect", "reason"))):  # fmt: skip
+                         (untestable, ("direct", "indirect", "only_direct", "reason"))):  # fmt: skip
         for key in table:
             _one_of(key, known, name, key)
     for key in ("within_study_bias", "indirectness"):
         _one_of(rules.get(key, "average"), WEIGHINGS, name, f"rules.{key}")
     for value in (rules.get("unjudged", LEVELS[1]), *(untestable.get(k, LEVELS[2]) for k in ("direct", "indirect"))):
         _one_of(value, LEVELS, name, "rules.unjudged, incoherence")
+    _one_of(
+        untestable.get("only_direct", "global test"), ("global test", "no concerns"), name, "incoherence.only_direct"
+    )
     for value in raw.get("start", {}).values():
         _one_of(value, CERTAINTIES, name, "start")
     return Settings(

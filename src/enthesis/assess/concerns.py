@@ -238,19 +238,23 @@ def heterogeneity(
 
 @dataclass(frozen=True, kw_only=True)
 class Untestable:
-    """What is judged where nothing in the network can test coherence.
+    """What is judged where an estimate has no local test of coherence.
 
     Parameters
     ----------
     direct, indirect : level
-        For estimates from direct evidence alone, and for those with indirect evidence only. CINeMA judges both as major
-        concerns (its change log, version 1.7, "star networks").
+        In a network without loops, for estimates from direct evidence alone, and from indirect evidence alone. CINeMA
+        judges both as major concerns (its change log, version 1.7, "star networks").
+    only_direct : {"global test", "no concerns"}
+        In a network with loops, for estimates from direct evidence alone: what the global test says of the network
+        (CINeMA from 1.7 on), or no concerns, because there is nothing to agree with (CINeMA before; GRADE).
     reason : str
         Added to the reason of the judgement.
     """
 
     direct: Level = "major concerns"
     indirect: Level = "major concerns"
+    only_direct: Literal["global test", "no concerns"] = "global test"
     reason: str = ""
 
 
@@ -292,6 +296,9 @@ def incoherence(
         reason = f"Direct and indirect evidence differ ({told}) and lie {where}: below, inside, above {_zone(scale)}."
         return Concern(**made, level=level, reason=reason)
     only = "direct" if direct is not None else "indirect"
+    if only == "direct" and math.isfinite(global_p) and untestable.only_direct == "no concerns":
+        reason = f"Only direct evidence: nothing to agree with (global test of the network: p = {_p(global_p)})."
+        return Concern(**made, level="no concerns", reason=reason)
     if math.isfinite(global_p):
         high, low = P_GLOBAL
         level = LEVELS[0 if global_p > high else 1 if global_p >= low else 2]

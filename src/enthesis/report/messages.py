@@ -45,7 +45,7 @@ def key_messages(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
         messages += _against_others(main)
         messages += _by_line(run, main, readings)
         messages += _safety(run, readings)
-        messages.append(_how_sure(main, readings))
+        messages.append(_how_sure(run, main))
     messages += [message for _, its in from_parts(run, "messages", readings) for message in its]
     return tuple(messages)
 
@@ -53,12 +53,13 @@ def key_messages(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
 def limits(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
     """What the report cannot tell, as sentences."""
     main = next(r for r in readings if r.answer is run.main)
+    not_rated = (
+        Strong("Certainty is not rated yet. "),
+        "Risk of bias, indirectness, incoherence and reporting bias are not judged in this report; the intervals "
+        "show imprecision and differences between studies, and nothing else.",
+    )
     told: list[Parts] = [
-        (
-            Strong("Certainty is not rated yet. "),
-            "Risk of bias, indirectness, incoherence and reporting bias are not judged in this report; the intervals "
-            "show imprecision and differences between studies, and nothing else.",
-        ),
+        *(() if "certainty" in run.parts else (not_rated,)),
         (
             Strong("Mostly indirect. "),
             f"{_share(main)} Comparisons between active drugs rest on the assumption that the studies differ in "
@@ -236,7 +237,7 @@ def _safety(run: Run, readings: tuple[Reading, ...]) -> list[Parts]:
     return [tuple(parts)]
 
 
-def _how_sure(main: Reading, readings: tuple[Reading, ...]) -> Parts:
+def _how_sure(run: Run, main: Reading) -> Parts:
     fit = main.fit
     parts: list[Part] = [Strong("How sure. ")]
     if fit.effects == "random":
@@ -252,7 +253,8 @@ def _how_sure(main: Reading, readings: tuple[Reading, ...]) -> Parts:
             f"A second model ({list(main.titles.values())[1]}) says the same, in direction and in whether the interval "
             f"excludes no difference, for {same} of {len(told)} treatments. "
         )
-    parts.append("The certainty of the evidence is not rated in this report; see the limits below.")
+    if "certainty" not in run.parts:
+        parts.append("The certainty of the evidence is not rated in this report; see the limits below.")
     return tuple(parts)
 
 
