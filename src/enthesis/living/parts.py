@@ -58,6 +58,15 @@ class Part:
 #: in the order in which they are computed
 PARTS: tuple[Part, ...] = (
     Part(
+        name="certainty",
+        settings="certainty.toml",
+        compute="enthesis.assess.certainty_part:compute",
+        report="enthesis.report.certainty:sections",
+        json="enthesis.report.certainty:as_json",
+        messages="enthesis.report.certainty:messages",
+        limits="enthesis.report.certainty:limits",
+    ),
+    Part(
         name="conclusions",
         settings="conclusions.toml",
         compute="enthesis.assess.conclusions:compute",
