@@ -30,6 +30,7 @@ from enthesis.evidence.cells import (
     Year,
     cell_error,
 )
+from enthesis.evidence.posted_rows import Answer, Posted, Question, UnparsedPlace
 from enthesis.evidence.record_rows import Decision, Record, Search
 
 SourceKind = Literal["registry_results", "article", "abstract", "label", "review", "regulator", "press"]
@@ -413,6 +414,7 @@ _CONTRAST_KEY = (
     "study_id", "arm_id", "comparator_arm_id", "subgroup", "outcome", "week", "effect", "estimator", "source_id",
     "locator",
 )  # fmt: skip
+_POSTED_KEY = ("source_id", "section", "title", "part", "posted_group", "week", "param", "effect", "time_frame")
 
 #: Every table of the dictionary, in the order in which they are read.
 TABLES: dict[str, Table] = {
@@ -433,6 +435,10 @@ TABLES: dict[str, Table] = {
         Table("searches", Search, ("search_id",)),
         Table("records", Record, ("record_id",)),
         Table("decisions", Decision, ("subject", "stage", "of", "reviewer"), judgement=True),
+        Table("posted", Posted, _POSTED_KEY),
+        Table("unparsed", UnparsedPlace, ("source_id", "locator")),
+        Table("questions", Question, ("source_id", "kind", "subject")),
+        Table("answers", Answer, ("source_id", "kind", "subject"), judgement=True),
     )
 }
 
