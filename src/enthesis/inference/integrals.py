@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.inference.plain_integrals import LONGEST, OFF_CENTRE, doubted, hermite, plain_integrals
+from enthesis.inference.plain_integrals import OFF_CENTRE, Reach, doubted, hermite, plain_integrals
 from enthesis.inference.surface import on_surface, worthwhile
 from enthesis.models.target import ArmPart, Target
 
@@ -33,7 +33,7 @@ RULES: tuple[tuple[int, int], ...] = ((3, 2), (5, 3), (7, 5), (9, 7), (13, 9), (
 #: a centre has been found when it moves by less
 CENTRED = 1e-6
 #: Newton steps to a centre from a start that is not near it
-DISTANT_STEPS = 20
+DISTANT_STEPS = 30
 #: points whose median baseline starts the search for the centres of a surface
 STARTS = 50
 #: values held in memory at once
@@ -56,7 +56,7 @@ class Centres:
 
     mu: tuple[Array, ...]
     b: tuple[Array, ...]
-    steps: int = 12
+    steps: int = 30
 
 
 def log_marginal(target: Target, theta: Array, h: Array, centres: Centres, rule: tuple[int, int]) -> Array:
@@ -388,12 +388,14 @@ def _local_mode(part: ArmPart, shift, slope, cut, root, mu, b, p0, m0, steps: in
         along = (np.add.reduceat(w * slope * z, part.start, axis=1) + p0 * m0) / sw - mu
         return along, w, z, h, sw
 
+    reach = Reach(mu.shape)
     for _ in range(steps):
         along, w, z, _, _ = step(mu, b)
         # see `plain_integrals`: the step of the study is cut, not the residual of an arm
-        along = np.clip(along, -LONGEST, LONGEST)
+        along = reach.cut(along)
         mu = mu + along
-        change = np.clip(root * w * (z - slope * mu[:, part.study]) - b, -LONGEST, LONGEST)
+        limit = reach.longest[:, part.study]
+        change = np.clip(root * w * (z - slope * mu[:, part.study]) - b, -limit, limit)
         b = b + change
         if np.abs(along).max() < CENTRED and np.abs(change).max() < CENTRED:
             break

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from enthesis.inference.diagnostics import (
     PARETO_K_LIMIT,
@@ -36,7 +35,8 @@ from enthesis.inference.diagnostics import (
 from enthesis.inference.hyper import HyperPosterior, hyper_posterior
 from enthesis.inference.integrals import RULES, Centres, log_marginal, on_surfaces
 from enthesis.inference.modes import Modes, conditional_modes
-from enthesis.inference.points import to_normal, uniform_points
+from enthesis.inference.points import uniform_points
+from enthesis.inference.proposal import Proposal, adapted, gaussian
 from enthesis.inference.result import Posterior, Status
 from enthesis.models.target import Target
 
@@ -49,25 +49,16 @@ QUADRATURE_TOLERANCE = 1e-3
 QUADRATURE_LIMIT = 0.05
 #: an error that finer rules will not mend
 HOPELESS = 1.0
-#: degrees of freedom of the heavier-tailed proposal
-HEAVY_TAIL = 5.0
 #: a proposal is good enough, and no further round is tried, below this Pareto k and above this share of effective draws
 GOOD_K, GOOD_SHARE = 0.5, 0.3
 MAX_ROUNDS = 6
+#: above this Pareto k of all draws another proposal is tried, so many times in all
+ENOUGH_K, MAX_FULL = 0.6, 4
 TRIAL_DRAWS, TRIAL_RULE = 512, (5, 3)
 #: draws from which the quadrature rule of a first attempt in full is chosen
 PILOT_DRAWS = 64
 #: posterior draws at which quadrature rules are compared
 RULE_POINTS = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """A distribution of theta in coordinates standardised by the nearest node: Gaussian (df None) or Student t."""
-
-    centre: Array
-    chol: Array
-    df: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +112,7 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
     same = last and last[0].h.shape == hyper.nodes.shape and np.array_equal(last[0].h, hyper.nodes)
     modes = last[0] if same else conditional_modes(target, hyper.nodes)
     P = target.size
-    proposal = Proposal(centre=np.zeros(P), chol=np.eye(P), df=None)
+    proposal = gaussian(P)
     if on_surfaces(target, draws):
         # drawing in full is nearly as quick as a trial, and needs no other when the Gaussian proves good
         pilot = _weighted(target, modes, hyper, proposal, PILOT_DRAWS, seed, TRIAL_RULE)
@@ -131,17 +122,28 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
             rule, error = _rule(target, modes, first, tried)
             best = first if rule == tried else _weighted(target, modes, hyper, proposal, draws, seed, rule)
             return _posterior(target, modes, hyper, best, rule, error, 1)
+        proposal = adapted(first.standardised, first.weights)
     rounds: list[Round] = []
     for _ in range(MAX_ROUNDS):
         # proposals are judged on fewer draws; only the chosen one is drawn from in full
         rounds.append(_weighted(target, modes, hyper, proposal, min(draws, TRIAL_DRAWS), seed, TRIAL_RULE))
         if rounds[-1].good:
             break
-        proposal = _adapted(rounds[-1])
-    best = min(rounds, key=lambda r: (not r.good, max(r.k, GOOD_K), -r.ess))
+        proposal = adapted(rounds[-1].standardised, rounds[-1].weights)
+    best = min(rounds, key=_merit)
     rule, error = _rule(target, modes, best)
-    best = _weighted(target, modes, hyper, best.proposal, draws, seed, rule)
-    return _posterior(target, modes, hyper, best, rule, error, len(rounds))
+    full = [_weighted(target, modes, hyper, best.proposal, draws, seed, rule)]
+    while full[-1].k > ENOUGH_K and len(full) < MAX_FULL:
+        # many draws describe the posterior better than the few of a trial, and show more of its tails
+        proposal = adapted(full[-1].standardised, full[-1].weights)
+        full.append(_weighted(target, modes, hyper, proposal, draws, seed, rule))
+    best = min(full, key=_merit)
+    return _posterior(target, modes, hyper, best, rule, error, len(rounds) + len(full) - 1)
+
+
+def _merit(round_: Round) -> tuple[bool, float, float]:
+    """Smaller is better."""
+    return (not round_.good, max(round_.k, GOOD_K), -round_.ess)
 
 
 def typical_se(target: Target) -> float:
@@ -152,15 +154,10 @@ def typical_se(target: Target) -> float:
 
 def _weighted(target, modes: Modes, hyper: HyperPosterior, proposal: Proposal, draws, seed, rule) -> Round:
     P, H = target.size, len(target.hypers)
-    u = uniform_points(draws, H + P + (proposal.df is not None), seed)
+    u = uniform_points(draws, H + P + proposal.extra, seed)
     h, node, log_q = hyper.draw(u[:, :H])
-    z = to_normal(u[:, H : H + P])
-    if proposal.df is None:
-        log_q = log_q - 0.5 * (z**2).sum(1)
-    else:
-        z = z * np.sqrt(proposal.df / chdtri(proposal.df, 1 - u[:, H + P]))[:, None]
-        log_q = log_q - 0.5 * (proposal.df + P) * np.log1p((z**2).sum(1) / proposal.df)
-    standardised = proposal.centre + z @ proposal.chol.T
+    standardised = proposal.draw(u[:, H:])
+    log_q = log_q + proposal.log_density(standardised)
     theta = np.empty((draws, P))
     chol = np.linalg.cholesky(modes.cov)
     for j in np.unique(node):
@@ -176,18 +173,6 @@ def _weighted(target, modes: Modes, hyper: HyperPosterior, proposal: Proposal, d
         theta=theta, h=h, weights=weights, k=k, standardised=standardised, node=node, proposal=proposal,
         lost=int(np.isnan(log_p).sum()),
     )  # fmt: skip
-
-
-def _adapted(last: Round) -> Proposal:
-    """A Student t with the weighted mean and covariance of the last round's draws, a little wider."""
-    # weights tempered until enough draws count, so that one lucky draw does not become the proposal
-    weights = last.weights
-    while effective_sample_size(weights) < 5 * (last.standardised.shape[1] + 2):
-        weights = np.sqrt(weights)
-        weights = weights / weights.sum()
-    centre = mean(last.standardised, weights)
-    spread = covariance(last.standardised, weights)
-    return Proposal(centre=centre, chol=np.linalg.cholesky(spread + 1e-9 * np.eye(len(spread))), df=HEAVY_TAIL)
 
 
 def _rule(
@@ -223,7 +208,6 @@ def _centres(modes: Modes, node: Ints) -> Centres:
 
 def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Posterior:
     w = best.weights
-    proposal = "gaussian" if best.proposal.df is None else f"student t, {best.proposal.df:g} df"
     return Posterior(
         mean=mean(best.theta, w),
         cov=covariance(best.theta, w),
@@ -237,7 +221,7 @@ def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Poster
             "method": "laplace, corrected",
             "pareto_k": best.k,
             "effective_sample_size": best.ess,
-            "proposal": proposal,
+            "proposal": best.proposal.words,
             "rounds": rounds,
             "quadrature_rule": list(rule),
             "quadrature_error": error,

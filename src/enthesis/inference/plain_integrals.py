@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 CACHED = 60_000
 #: a centre has been found when it moves by less
 _FOUND = 1e-10
-#: the longest Newton step of a baseline or an effect; the likelihood of counts is far from a parabola beyond
+#: the longest first Newton step of a baseline or an effect; the likelihood of counts is far from a parabola beyond
 LONGEST = 2.0
 #: a centre that one more step would move further than this, in conditional standard deviations, was not found
 OFF_CENTRE = 0.05
@@ -115,6 +115,25 @@ def _baseline(eta: Array, mean: float, sd: float) -> Array:
     return -0.5 * ((eta - mean) / sd) ** 2 - (np.log(sd) + 0.5 * _LOG_2PI)
 
 
+class Reach:
+    """The longest step of every search: doubled until steps first turn back, halved whenever they do."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.longest, self.before = np.full(shape, LONGEST), np.zeros(shape)
+        self.between = np.zeros(shape, dtype=bool)
+
+    def cut(self, step: Array) -> Array:
+        """The steps, cut."""
+        if not np.abs(step).max() <= LONGEST or self.longest.max() > LONGEST:
+            turned = step * self.before < 0
+            self.between |= turned
+            grown = np.where((np.abs(step) > self.longest) & ~self.between & (self.before != 0), 2.0, 1.0)
+            self.longest = np.maximum(np.where(turned, 0.5, grown) * self.longest, 0.25 * LONGEST)
+            step = np.clip(step, -self.longest, self.longest)
+        self.before = step
+        return step
+
+
 def _centre(part: ArmPart, shift, root, mu, b, m0: float, s0: float, k: int, steps: int):
     """Mode of (mu, b) by Newton steps, curvature of each arm and precision of mu there, whether it was found.
 
@@ -136,13 +155,15 @@ def _centre(part: ArmPart, shift, root, mu, b, m0: float, s0: float, k: int, ste
         sw = per_study(w) + p0
         return (per_study(w * z) + p0 * m0) / sw - mu, w, z, h, sw
 
+    reach = Reach(mu.shape)
     for _ in range(steps):
         along, w, z, _, _ = step(mu, b)
         # the step of the study is cut, not the residual of an arm: that would turn the step of a study whose one event
         # is in an arm with a small fitted risk away from the mode
-        along = np.clip(along, -LONGEST, LONGEST)
+        along = reach.cut(along)
         mu = mu + along
-        change = np.clip(root * w * (z - np.repeat(mu, k, axis=1)) - b, -LONGEST, LONGEST)
+        limit = np.repeat(reach.longest, k, axis=1)
+        change = np.clip(root * w * (z - np.repeat(mu, k, axis=1)) - b, -limit, limit)
         b = b + change
         if np.abs(along).max() < _FOUND and np.abs(change).max() < _FOUND:
             break
