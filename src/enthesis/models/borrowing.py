@@ -271,8 +271,8 @@ class NormalisedPower(_Belief):
     """Power prior whose power a is estimated, with the constant that makes p(theta | a) proper.
 
     p(theta, a) ∝ Beta(a; shape_1, shape_2) vague(theta) L(theta; external)^a / C(a), with
-    C(a) = ∫ vague(theta) L(theta; external)^a dtheta (Duan Y, Ye K, Smith EP, Environmetrics 2006;17:95; Neuenschwander B, Branson M, Spiegelhalter DJ, Stat Med
-    2009;28:3562).
+    C(a) = ∫ vague(theta) L(theta; external)^a dtheta (Duan Y, Ye K, Smith EP, Environmetrics 2006;17:95; Neuenschwander
+    B, Branson M, Spiegelhalter DJ, Stat Med 2009;28:3562).
     """
 
     shape_1: float = 1.0

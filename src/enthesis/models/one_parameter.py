@@ -23,7 +23,7 @@ _LOG_2PI = math.log(2 * math.pi)
 
 
 def _softplus(x: Array) -> Array:
-    return np.logaddexp(0.0, x)
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
 
 
 def _log_choose(n: float, r: float) -> float:
@@ -129,7 +129,7 @@ class _Logit:
         """Log likelihood at theta."""
         r, n, offset = self._numbers()
         eta = np.asarray(theta, dtype=float) + offset
-        return _log_choose(n, r) - r * _softplus(-eta) - (n - r) * _softplus(eta)
+        return _log_choose(n, r) + r * eta - n * _softplus(eta)
 
     def derivatives(self, theta: Array) -> tuple[Array, Array]:
         """First derivative and negative second derivative."""
