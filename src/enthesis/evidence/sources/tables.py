@@ -131,6 +131,10 @@ class RowsRejected(DataError):
         self.report = report
 
 
+class _TakenBack(Exception):
+    """Ends a dry run: what was written in it is not kept."""
+
+
 @dataclass
 class _Reading:
     """A table as read from its file: good rows and rejected cells."""
@@ -213,6 +217,7 @@ def load_sheets(
     partial: bool = False,
     withdraw_missing: bool = False,
     notes: Iterable[str] = (),
+    dry_run: bool = False,
 ) -> LoadReport:
     """Load tables that were read already, each with the name of its table; see `load_tables`.
 
@@ -225,6 +230,8 @@ def load_sheets(
         As for `load_tables`.
     notes : iterable of str
         Added to those of the report.
+    dry_run : bool
+        Do all of it, and take it back: the report is that of a load.
 
     Returns
     -------
@@ -242,9 +249,14 @@ def load_sheets(
     if not partial and any(reading.rejected for reading in readings):
         reports = tuple(_report(reading) for reading in readings)
         raise RowsRejected(LoadReport(reports, store.snapshot(), tuple(notes)))
-    with store.writing(extractor=extractor) as writer:
-        reports = tuple(_store(writer, reading, withdraw_missing) for reading in readings)
-        notes += _dangling(writer, readings)
+    try:
+        with store.writing(extractor=extractor) as writer:
+            reports = tuple(_store(writer, reading, withdraw_missing) for reading in readings)
+            notes += _dangling(writer, readings)
+            if dry_run:
+                raise _TakenBack
+    except _TakenBack:
+        return LoadReport(reports, store.snapshot(), tuple(notes))
     return LoadReport(reports, writer.snapshot, tuple(notes))
 
 
