@@ -177,19 +177,14 @@ def read_workbook(content: bytes, name: str) -> list[tuple[str, Sheet]]:
     except Exception as problem:  # the reader fails in many ways on a damaged workbook, none of them documented
         what = f"cannot be read as a workbook ({type(problem).__name__})"
         raise DataError(what, file=name, fix="Open and save it again as .xlsx.") from None
-    unknown = [
-        title for title, rows in sheets.items() if any(map(any, rows[1:])) and title not in (*TABLES, README, WORDS)
-    ]
+    full = {title: rows for title, rows in sheets.items() if any(any(cells) for cells in rows[1:])}
+    unknown = [title for title in full if title not in (*TABLES, README, WORDS)]
     if unknown:
         raise DataError(
             f"has rows on the sheet {unknown[0][:60]!r}, which is no table", file=name,
             fix=f"Rename it to one of: {', '.join(TABLES)}; or remove it.",
         )  # fmt: skip
-    return [
-        (table, _sheet(rows, content, f"{name}:{table}"))
-        for table in TABLES
-        if any(any(cells) for cells in (rows := sheets.get(table, []))[1:])
-    ]
+    return [(table, _sheet(full[table], content, f"{name}:{table}")) for table in TABLES if table in full]
 
 
 def _sheet(rows: list[tuple[str, ...]], content: bytes, name: str) -> Sheet:
