@@ -131,13 +131,12 @@ def _treatment(
     else:
         treatment = said or shown
         sign = 1 if treatment == arms[0] else -1
-        note = fact.note
-        if crude is not None:
-            log = fact.effect.endswith("_ratio")
-            value = math.exp(sign * crude) if log else sign * crude
-            note = "; ".join(filter(None, (note, f"from the posted arms, without adjustment: {value:.4g}")))
+        shown_as = (
+            math.exp(sign * crude) if crude is not None and fact.effect.endswith("_ratio") else sign * (crude or 0)
+        )
         other = arms[1] if treatment == arms[0] else arms[0]
-        return replace(fact, arm=treatment, comparator=other, note=note), ""
+        crude_text = "" if crude is None else f"{shown_as:.4g}"
+        return replace(fact, arm=treatment, comparator=other, crude=crude_text), ""
     context.ask("direction", subject, "", why, fact.locator)
     return fact, why
 

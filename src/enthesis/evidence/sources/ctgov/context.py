@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from enthesis.evidence.sources.ctgov.groups import ArmText, matched, simple_text, subject
 from enthesis.evidence.sources.ctgov.posted import Fact, Group, Review
@@ -22,6 +22,8 @@ class Context:
         (kind, subject) to what a person decided.
     ends : dict
         Last week of the periods in which an arm takes part, by arm_id, from the participant flow.
+    unsure : dict
+        Arms whose drug a person has to name, with the reason.
     """
 
     log: Log
@@ -31,12 +33,17 @@ class Context:
     groups: list[Group] = field(default_factory=list)
     review: dict[tuple[str, str], Review] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
+    unsure: dict[str, str] = field(default_factory=dict)
     _known: dict[str, str] = field(default_factory=dict)
 
     def matched(self, items: Node) -> dict[str, Group]:
         """The groups of one list by id, remembered; a group whose arm is not sure becomes a question."""
         found = matched(items, self.arms, self.decisions, self._known)
-        for group in found.values():
+        for name, group in found.items():
+            if group.arm in self.unsure:
+                found[name] = replace(group, reason=self.unsure[group.arm], sure=False)
+                self.groups.append(found[name])
+                continue
             self.groups.append(group)
             if not group.sure:
                 self.ask("group", subject(group), group.arm, group.reason, group.locator)

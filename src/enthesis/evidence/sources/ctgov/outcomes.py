@@ -193,8 +193,10 @@ def _meant(
         doubts.append(f"the denominator counts {counted.units}, not patients")
         context.ask("outcome", subject, code, doubts[-1], place)
     if code and kind == "continuous":
-        strange = _scale(code, facts, about)
-        if strange and context.decided("scale", subject) != "ok":
+        strange, decided = _scale(code, facts, about), context.decided("scale", subject)
+        if decided == "none":
+            code = ""
+        elif strange and decided != "ok":
             context.ask("scale", subject, "ok", strange, place)
             doubts.append(strange)
     texts = (about.description, about.people, about.methods if about.param == "LEAST_SQUARES_MEAN" else "")

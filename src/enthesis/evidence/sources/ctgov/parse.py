@@ -94,13 +94,10 @@ def _parsed(record: dict[str, Any], name: str, known: Mapping[str, Known]) -> Pa
     context.arms = said.texts
     started = _results(root["resultsSection"], context)
     arms = tuple(_arm(row, started, context.facts) for row in said.arms)
-    for item in context.review.values():
-        if item.kind in ("group", "outcome", "scale", "week", "direction"):
-            continue
-        log.unparsed(item.locator, item.reason)
     return Parsed(
         nct_id, said.source, said.study, arms, tuple(context.facts), tuple(context.groups),
         tuple(context.review.values()), _unparsed(record, log, context.facts, said), said.reads,
+        tuple(context.unsure),
     )  # fmt: skip
 
 

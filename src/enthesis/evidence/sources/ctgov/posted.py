@@ -35,8 +35,8 @@ class Fact:
         A number that is no mean (median, geometric mean, ...), with its limits or spread.
     param, dispersion, unit : str
         What the record calls them.
-    effect, estimate, p_value, method : str
-        Of an analysis.
+    effect, estimate, p_value, method, crude : str
+        Of an analysis; `crude` is the same effect from the posted arms, without adjustment.
     title, part, group, group_text, time_frame, population, analysis_set, estimator, note : str
         Of the outcome, its class and category, and the group.
     doubt : str
@@ -79,6 +79,7 @@ class Fact:
     estimate: str = ""
     p_value: str = ""
     method: str = ""
+    crude: str = ""
     part: str = ""
     group_text: str = ""
     time_frame: str = ""
@@ -96,7 +97,7 @@ class Fact:
 _NUMBERS = frozenset(
     (
         "week", "events", "n", "percent", "number_of_events", "mean", "sd", "se", "ci_low", "ci_high", "ci_level",
-        "value", "low", "high", "spread", "estimate",
+        "value", "low", "high", "spread", "estimate", "crude",
     )
 )  # fmt: skip
 
@@ -155,6 +156,11 @@ class Review:
     reason: str
     locator: str
 
+    def sentence(self) -> str:
+        """The question in a line."""
+        proposed = f" (proposed: {self.proposal})" if self.proposal else ""
+        return f"a person has to decide on the {self.kind} of {self.subject[:120]!r}{proposed}: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Unparsed:
@@ -179,6 +185,10 @@ class Parsed:
     groups : tuple of Group
     review : tuple of Review
     unparsed : tuple of Unparsed
+    reads : tuple of str
+        Pointers of the leaves that the study's own numbers were read from.
+    unsure_arms : tuple of str
+        Arms whose drug a person has to name before their results are used.
     """
 
     nct_id: str
@@ -190,6 +200,7 @@ class Parsed:
     review: tuple[Review, ...] = ()
     unparsed: tuple[Unparsed, ...] = ()
     reads: tuple[str, ...] = field(default=(), repr=False)
+    unsure_arms: tuple[str, ...] = ()
 
     @property
     def source_id(self) -> str:
@@ -197,13 +208,11 @@ class Parsed:
         return self.source["source_id"]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON: study, arms, facts, unparsed, review, groups, source."""
+        """As plain values for JSON: study, arms, facts, unparsed; questions are unparsed places with their reason."""
+        places = [*self.unparsed, *(Unparsed(item.locator, item.sentence()) for item in self.review)]
         return {
-            "study": dict(self.study),
-            "arms": [dict(arm) for arm in self.arms],
+            "study": {**self.study, "source": dict(self.source)},
+            "arms": [{"arm": arm["arm_id"], **arm} for arm in self.arms],
             "facts": [fact.to_dict() for fact in self.facts],
-            "unparsed": [vars(item) for item in self.unparsed],
-            "review": [vars(item) for item in self.review],
-            "groups": [vars(item) for item in self.groups],
-            "source": dict(self.source),
+            "unparsed": [{"locator": item.locator, "reason": item.reason} for item in places],
         }

@@ -163,16 +163,18 @@ def _arms(
             "locator": item.pointer,
             "note": f"registered as {label!r}",
         }
+        decided = ask.decided("arm", label)
         old = [arm for arm in known if _same(arm, row) and arm["arm_id"] not in taken]
+        if decided and decided != "new":
+            old = [arm for arm in known if arm["arm_id"] == decided]
         row["arm_id"] = old[0]["arm_id"] if len(old) == 1 else _name(row, label, taken)
         taken.add(row["arm_id"])
-        if not sure:
-            ask.ask(
-                "arm", label, row["treatment"], "the drug of the arm is not known or not the only one", item.pointer
-            )
-        elif known and len(old) != 1:
+        why = "" if sure else "the drug of the arm is not known, or it is not the only one"
+        if known and len(old) != 1:
             why = f"the store has {len(old)} arms of the study with this drug, dose and frequency"
+        if why and decided is None:
             ask.ask("arm", label, row["arm_id"], why, item.pointer)
+            ask.unsure[row["arm_id"]] = why
         arms.append(row)
         texts.append(ArmText(row["arm_id"], label, description, row["treatment"], dose, unit, row["frequency"]))
     return arms, texts
