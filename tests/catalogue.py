@@ -148,4 +148,6 @@ COMMANDS = (
     "lint list",
     "import ctgov",
     "import ctgov-search",
+    "import ctgov-questions",
+    "import ctgov-answer",
 )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import typer
 
-from enthesis.cli.importing.ctgov import ctgov, search
+from enthesis.cli.importing.ctgov import answer, ctgov, questions, search
 
 app = typer.Typer(no_args_is_help=True, help="Import registry records, papers and tables into a store, with sources.")
 app.command()(ctgov)
 app.command("ctgov-search")(search)
+app.command("ctgov-questions")(questions)
+app.command("ctgov-answer")(answer)

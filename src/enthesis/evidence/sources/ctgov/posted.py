@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from enthesis.evidence.rows import TABLES
 
 Section = Literal["flow", "baseline", "outcome", "analysis", "adverse"]
 
@@ -104,10 +107,21 @@ _NUMBERS = frozenset(
 
 def _json(name: str, value: Any) -> Any:
     if name in _NUMBERS:
-        if value == "":
-            return None
-        return int(float(value)) if float(value) == int(float(value)) and "." not in value else float(value)
+        return _number(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def _cells(table: str, row: Mapping[str, str]) -> dict[str, Any]:
+    """A row of the dictionary for JSON: numbers are numbers."""
+    numeric = TABLES[table].numeric
+    return {name: _number(text) if name in numeric else text for name, text in row.items()}
+
+
+def _number(text: str) -> int | float | None:
+    if text == "":
+        return None
+    value = float(text)
+    return int(value) if value == int(value) and "." not in text else value
 
 
 @dataclass(frozen=True)
@@ -211,8 +225,8 @@ class Parsed:
         """As plain values for JSON: study, arms, facts, unparsed; questions are unparsed places with their reason."""
         places = [*self.unparsed, *(Unparsed(item.locator, item.sentence()) for item in self.review)]
         return {
-            "study": {**self.study, "source": dict(self.source)},
-            "arms": [{"arm": arm["arm_id"], **arm} for arm in self.arms],
+            "study": {**_cells("studies", self.study), "source": _cells("sources", self.source)},
+            "arms": [{"arm": arm["arm_id"], **_cells("arms", arm)} for arm in self.arms],
             "facts": [fact.to_dict() for fact in self.facts],
             "unparsed": [{"locator": item.locator, "reason": item.reason} for item in places],
         }
