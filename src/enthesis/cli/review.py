@@ -25,9 +25,22 @@ def run(
         Path | None, typer.Option(help="Folder for report.html and results.json.", show_default="REVIEW-report")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only this outcome (ASAS40) or question; repeatable.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="Evidence store: what was computed before is used again, and the run recorded."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Only what was published by a date: 2022-06-01, 2022-06 or 2022.")
+    ] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="Only what the store knew at the end of a day; needs --store.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build every network of a review, fit its models, and write the report.
+
+    With --store the evidence is that of the store, and a whole run on its newest snapshot is recorded for `enthesis
+    diff`. A source of which only the year is known counts, in --as-of, from the last day of that year.
 
     Exit codes: 0 fine, 2 usage, 3 bad data, 4 written but the main question has no answer to rely on. What is doubtful
     in other questions is said on standard error and in the report.
@@ -40,8 +53,13 @@ def run(
     folder = out or Path(f"{Path(name).name}-report")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{plain(folder)!r} is a file: name a folder for the report.")
+    if known_at and not store:
+        raise UsageError("--known-at asks what a store knew: name it with --store.")
     with progress("Running the review") as step:
-        done = run_review(name, folder, only or None, step, workers=cores())
+        if store or as_of:
+            done = _at(name, folder, only or None, step, store, as_of, known_at)
+        else:
+            done = run_review(name, folder, only or None, step, workers=cores())
     told = _told(done, folder)
     if as_json:
         print(json.dumps(told, ensure_ascii=False, indent=2, allow_nan=False))
@@ -65,6 +83,32 @@ def list_reviews(as_json: JsonOption = False) -> None:
         print(json.dumps(told, ensure_ascii=False, indent=2))
     else:
         print_table("Reviews", list(told[0]) if told else [], [list(row.values()) for row in told])
+
+
+def _at(
+    name: str, folder: Path, only: list[str] | None, step: Any, store: str | None, as_of: str | None, known: str | None
+) -> Any:
+    """A run on a store, or on the evidence of another day."""
+    from enthesis.evidence import Store
+    from enthesis.living.as_of import known_at, published_by
+    from enthesis.living.cache import Kept
+    from enthesis.living.history import living_folder
+    from enthesis.living.review import Review, cores, run_review
+    from enthesis.living.update import update
+
+    review = Review.load(name)
+    kept = None
+    if store is None:
+        evidence = review.evidence()
+    else:
+        with Store.open(store, create=False) as opened:
+            if not (only or as_of or known):
+                return update(review, opened, folder, workers=cores(), progress=step).run
+            evidence = opened.evidence(known_at(opened, known) if known else None)
+            kept = Kept(living_folder(opened.name) / "kept")
+    if as_of:
+        evidence = published_by(evidence, as_of)
+    return run_review(review, folder, only, step, evidence=evidence, workers=cores(), kept=kept)
 
 
 def _told(done: Any, folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enthesis.living.run import Run
+    from enthesis.living.traced import Parts
 
 Where = Literal["front", "chapters", "behind"]
 Told = Literal["report", "json", "messages", "limits"]
@@ -75,6 +76,15 @@ PARTS: tuple[Part, ...] = (
         messages="enthesis.report.conclusions:messages",
         where="front",
     ),
+    Part(
+        name="forecast",
+        settings="forecast.toml",
+        compute="enthesis.assess.forecast:compute",
+        report="enthesis.report.forecast:sections",
+        json="enthesis.report.forecast:as_json",
+        messages="enthesis.report.forecast:messages",
+        where="behind",
+    ),
 )
 
 
@@ -102,7 +112,10 @@ def parts_of(folder: Path, names: Iterable[str] | None = None) -> tuple[Part, ..
 
 
 def compute_parts(
-    run: Run, parts: Iterable[Part], before: Callable[[Part], object] = lambda part: None
+    run: Run,
+    parts: Iterable[Part],
+    before: Callable[[Part], object] = lambda part: None,
+    kept: Parts | None = None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Compute parts from the answers of a run.
 
@@ -112,6 +125,8 @@ def compute_parts(
     parts : iterable of Part
     before : callable, optional
         Called with each part before it is computed.
+    kept : Parts, optional
+        Values kept from earlier runs; used again when everything that the part read is as it was.
 
     Returns
     -------
@@ -123,7 +138,8 @@ def compute_parts(
     for part in parts:
         before(part)
         try:
-            done[part.name] = named(part.compute)(run, run.review.folder / part.settings, done)
+            compute, settings = named(part.compute), run.review.folder / part.settings
+            done[part.name] = kept.value(part.name, settings, compute, done) if kept else compute(run, settings, done)
         except EnthesisError as problem:
             problems[part.name] = str(problem)
     return done, problems

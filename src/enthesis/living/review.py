@@ -9,7 +9,7 @@ Bundled reviews are known by name. `run_review` builds every network, fits every
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
@@ -36,7 +36,9 @@ from enthesis.network.subset import comparable, component
 from enthesis.network.treatments import TreatmentMap
 
 if TYPE_CHECKING:
+    from enthesis.assess.conclusions import Earlier
     from enthesis.evidence import Evidence
+    from enthesis.living.cache import Kept
 
 Progress = Callable[[int, int, str], object]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
@@ -276,6 +278,9 @@ def run_review(
     evidence: Evidence | None = None,
     workers: int | None = None,
     parts: Sequence[str] | None = None,
+    roles: Sequence[str] | None = None,
+    kept: Kept | None = None,
+    earlier: Mapping[str, Earlier] | None = None,
 ) -> Run:
     """Build every network of a review, fit its models, and write the report.
 
@@ -297,6 +302,12 @@ def run_review(
     parts : sequence of str, optional
         Names of parts to compute (`living.parts`); default all that the review's folder switches on when every
         question is asked, none when `only` leaves some out.
+    roles : sequence of str, optional
+        Roles of the models that are fitted, such as `primary` alone; default all.
+    kept : Kept, optional
+        Results of earlier runs (`living.cache`): what depends on nothing new is not computed again.
+    earlier : mapping of str to Earlier, optional
+        What the last recorded run said of each conclusion.
 
     Returns
     -------
@@ -309,26 +320,33 @@ def run_review(
     True
     """
     start = perf_counter()
+    from enthesis.living.traced import Parts
+
     review = name_or_folder if isinstance(name_or_folder, Review) else Review.load(name_or_folder)
     asked = review.matching(only)
     wanted = parts_of(review.folder, () if only and parts is None else parts)
     tell: Progress = progress or (lambda done, total, label: None)
     tell(0, len(asked), "evidence")
     evidence = evidence if evidence is not None else review.evidence()
-    started = [_networks(evidence, question, review.treatments) for question in asked]
-    jobs = [job for begun in started for job in _jobs(begun, review.models)]
+    started = networks_of(review, evidence, asked)
+    models = tuple(m for m in review.models if roles is None or m.role in roles)
+    jobs = [job for begun in started for job in jobs_of(begun, models)]
     report = out is not None
     steps = len(jobs) + len(wanted) + report
 
     def fitted(finished: int, total: int) -> None:
         tell(finished, steps, "fits")
 
-    done = map_tasks(run_job, jobs, workers=workers, progress=fitted)
+    done = map_tasks(run_job, jobs, workers=workers, progress=fitted, cache=kept)
     results = iter(done)
-    answers = tuple(_with_fits(begun, review.models, results) for begun in started)
-    run = Run(review=review, evidence=evidence, answers=answers)
-    values, problems = compute_parts(run, wanted, lambda part: tell(len(jobs) + wanted.index(part), steps, part.name))
-    run = replace(run, parts=values, part_problems=problems, seconds=perf_counter() - start)
+    answers = tuple(with_fits(begun, models, results) for begun in started)
+    run = Run(review=review, evidence=evidence, answers=answers, earlier=earlier or {})
+    before = Parts(run, kept) if kept is not None and wanted else None
+    values, problems = compute_parts(
+        run, wanted, lambda part: tell(len(jobs) + wanted.index(part), steps, part.name), before
+    )
+    run = replace(run, parts=values, part_problems=problems, seconds=perf_counter() - start,
+                  parts_reused=before.reused if before else {}, parts_why=before.why if before else {})  # fmt: skip
     if out is not None:
         from enthesis.report.write import write_report
 
@@ -358,6 +376,24 @@ def run_job(job: Job) -> Fit | str:
         return str(problem)
 
 
+def networks_of(review: Review, evidence: Evidence, asked: Sequence[Question] | None = None) -> tuple[Answer, ...]:
+    """The answers of a review as far as their networks, before anything is fitted.
+
+    Parameters
+    ----------
+    review : Review
+    evidence : Evidence
+    asked : sequence of Question, optional
+        Default all of the review.
+
+    Returns
+    -------
+    tuple of Answer
+    """
+    questions = review.questions if asked is None else asked
+    return tuple(_networks(evidence, question, review.treatments) for question in questions)
+
+
 def _networks(evidence: Evidence, question: Question, treatments: TreatmentMap) -> Answer:
     """The answer as far as the networks; what cannot be built is said in it, not raised."""
     selection = select(evidence, question, treatments)
@@ -369,7 +405,8 @@ def _networks(evidence: Evidence, question: Question, treatments: TreatmentMap) 
     return Answer(question=question, selection=selection, network=network, fitted=fitted)
 
 
-def _jobs(begun: Answer, models: Sequence[ModelChoice]) -> list[Job]:
+def jobs_of(begun: Answer, models: Sequence[ModelChoice]) -> list[Job]:
+    """The fits that an answer needs: one per model that applies; none without a network."""
     if begun.fitted is None:
         return []
     return [
@@ -379,8 +416,8 @@ def _jobs(begun: Answer, models: Sequence[ModelChoice]) -> list[Job]:
     ]
 
 
-def _with_fits(begun: Answer, models: Sequence[ModelChoice], results: Iterator[Fit | str]) -> Answer:
-    """The answer with the results of its jobs, in the order of `_jobs`."""
+def with_fits(begun: Answer, models: Sequence[ModelChoice], results: Iterator[Fit | str]) -> Answer:
+    """The answer with the results of its jobs, in the order of `jobs_of`."""
     if begun.fitted is None:
         return begun
     fits, problems = {}, {}

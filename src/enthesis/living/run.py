@@ -118,6 +118,8 @@ class Run:
         By name, why a part was not computed.
     earlier : mapping of str to Earlier
         What the last recorded run said of each conclusion; empty for a run that is not recorded.
+    parts_reused, parts_why : dict
+        By name of a part, with kept results: whether it was used again, and what it had read that has changed.
     """
 
     review: Review
@@ -127,6 +129,8 @@ class Run:
     parts: dict[str, Any] = field(default_factory=dict)
     part_problems: dict[str, str] = field(default_factory=dict)
     earlier: Mapping[str, Earlier] = field(default_factory=dict, compare=False)
+    parts_reused: dict[str, bool] = field(default_factory=dict, compare=False)
+    parts_why: dict[str, str] = field(default_factory=dict, compare=False)
 
     def answer(self, id: str) -> Answer:
         """The answer to the question with that id."""
