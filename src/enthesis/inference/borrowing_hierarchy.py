@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 from enthesis.errors import ModelError
 from enthesis.inference.borrowing_density import NEGLIGIBLE, Density, Panels, panels_for
 from enthesis.inference.quadrature import TauPosterior, tau_posterior
-from enthesis.models.one_parameter import EffectEstimate, Likelihood
+from enthesis.models.one_parameter import Biased, EffectEstimate, Likelihood
 from enthesis.models.priors import Normal, Prior
 
 Array = NDArray[np.float64]
@@ -43,6 +43,8 @@ def log_marginal(row: Likelihood, mu: Array, tau: Array | float) -> Array:
     -------
     float array
     """
+    if isinstance(row, Biased):
+        return row.power * log_marginal(row.row, np.asarray(mu) + row.mean, np.hypot(tau, row.sd))
     mu, tau = np.broadcast_arrays(np.asarray(mu, dtype=float), np.asarray(tau, dtype=float))
     if isinstance(row, EffectEstimate):
         variance = row.se**2 + tau**2

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.special import expit, gammaln, xlogy
 
 from enthesis.errors import DataError, shortened
@@ -252,4 +254,73 @@ class Events:
         return self.events - mean, mean
 
 
-Likelihood = EffectEstimate | Responders | EventCounts | Events
+Reported = EffectEstimate | Responders | EventCounts | Events
+
+
+@dataclass(frozen=True, kw_only=True)
+class Biased:
+    """A source that measures theta + bias, bias ~ Normal(mean, sd²), and whose likelihood counts to a power.
+
+    With random effects the spread of the bias adds to the spread between studies: what the source measures is
+    Normal(mu + mean, tau² + sd²) (Turner RM, Spiegelhalter DJ, Smith GCS, Thompson SG, J R Stat Soc A 2009;172:21). A
+    power of 0 leaves the source out, 1 counts it in full.
+
+    Examples
+    --------
+    >>> Biased(row=EffectEstimate(estimate=0.5, se=0.3), mean=0.1, sd=0.4).place
+    (0.4, 0.5)
+    """
+
+    row: Reported
+    mean: float = 0.0
+    sd: float = 0.0
+    power: float = 1.0
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Where the likelihood is, and how wide."""
+        place, width = self.row.place
+        return place - self.mean, math.hypot(width, self.sd)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tabulated:
+    """A log likelihood known at points, for example of a design after its own spread is integrated out.
+
+    Between the points it is a cubic spline; outside it goes on as a parabola.
+
+    Parameters
+    ----------
+    x, log_values : float arrays, shape (points,)
+        x increasing.
+    place : tuple of float
+        Where the likelihood is, and how wide.
+    """
+
+    x: Array
+    log_values: Array
+    place: tuple[float, float]
+
+    def log_likelihood(self, theta: Array) -> Array:
+        """Log likelihood at theta."""
+        theta = np.asarray(theta, dtype=float)
+        low, high = self.x[0], self.x[-1]
+        inside = np.clip(theta, low, high)
+        beyond = theta - inside
+        return self._spline(inside) + beyond * self._spline(inside, 1) - 0.5 * (beyond / self.place[1]) ** 2
+
+    def derivatives(self, theta: Array) -> tuple[Array, Array]:
+        """First derivative and negative second derivative, the latter not below 0."""
+        theta = np.asarray(theta, dtype=float)
+        inside = np.clip(theta, self.x[0], self.x[-1])
+        outside = theta != inside
+        g = self._spline(inside, 1) - (theta - inside) / self.place[1] ** 2
+        h = np.where(outside, self.place[1] ** -2, np.maximum(-self._spline(inside, 2), 0.0))
+        return g, h
+
+    @cached_property
+    def _spline(self) -> CubicSpline:
+        return CubicSpline(self.x, self.log_values)
+
+
+Likelihood = Reported | Biased | Tabulated
