@@ -206,26 +206,46 @@ def compute(run: Any, settings: Path, done: Mapping[str, Any]) -> Certainties:
     for id in wanted:
         if id not in {q.id for q in run.review.questions}:
             raise DataError(str(unknown_name("question", id, known)), file=settings.name, column="questions")
-    found = judgements(run.evidence)
-    decided = overrides(run.evidence)
     rated, problems = {}, {}
     for id in wanted:
         answer = known.get(id)
         if answer is None:
             continue
-        if answer.fit is None:
-            problems[id] = answer.problem or "; ".join(answer.problems.values()) or "no fit"
-            continue
         try:
-            made = certainty(
-                answer.fit, study_facts(answer, chosen, found), rules=chosen.rules,
-                missing=missing_results(answer.selection, answer.fitted, run.evidence, run.review.treatments),
-            )  # fmt: skip
+            rated[id] = rate(answer, chosen, run.evidence, run.review.treatments)
         except EnthesisError as problem:
             problems[id] = str(problem)
-            continue
-        rated[id] = with_overrides(made, decided.get(id, ()))
-    return Certainties(by_question=rated, problems=problems, judged={j.study: j for j in found}, rules=chosen.rules)
+    judged = {j.study: j for j in judgements(run.evidence)}
+    return Certainties(by_question=rated, problems=problems, judged=judged, rules=chosen.rules)
+
+
+def rate(answer: Any, settings: Settings, evidence: Evidence, treatments: TreatmentMap) -> Ratings:
+    """The ratings of one answer, with persons' decisions in place.
+
+    Parameters
+    ----------
+    answer : Answer
+    settings : Settings
+    evidence : Evidence
+    treatments : TreatmentMap
+
+    Returns
+    -------
+    Ratings
+
+    Raises
+    ------
+    UsageError
+        When the question has no answer.
+    """
+    if answer.fit is None:
+        why = answer.problem or "; ".join(answer.problems.values()) or "no model gave a fit."
+        raise UsageError(f"question {answer.question.id!r} cannot be rated: {why}")
+    made = certainty(
+        answer.fit, study_facts(answer, settings, judgements(evidence)), rules=settings.rules,
+        missing=missing_results(answer.selection, answer.fitted, evidence, treatments),
+    )  # fmt: skip
+    return with_overrides(made, overrides(evidence).get(answer.question.id, ()))
 
 
 def study_facts(answer: Any, settings: Settings, found: Sequence[Judged] = ()) -> dict[str, StudyFacts]:
