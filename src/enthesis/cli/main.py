@@ -24,6 +24,8 @@ from enthesis import __version__
 #: and with _ at the end where the name is a word of Python
 COMMANDS: dict[str, str] = {
     "review": "Run a standing review: build its networks, fit its models, write its report.",
+    "update": "Run a review again on new evidence: compute what it touches, say what changed.",
+    "diff": "Say what moved between two snapshots: data, method or judgement, which study, and whether it matters.",
     "fit": "Fit a network meta-analysis to a table of studies.",
     "compare-models": "Fit several models to one table and compare them: deviance, DIC, WAIC and leave-one-study-out.",
     "consistency": "Test whether designs agree, and split every comparison into direct and indirect evidence.",
@@ -38,7 +40,10 @@ COMMANDS: dict[str, str] = {
     "sof": "Write the summary of findings of a question as a Word page, a sheet or a web page.",
     "rob": "Keep, exchange and draw judgements of risk of bias.",
     "evidence": "Load published results into a store and see what is behind each number.",
+    "forecast": "Tell which trials may change which conclusion, and how large a new one must be.",
     "lint": "Check the stored numbers against arithmetic, scales and one another.",
+    "records": "Find duplicates, reports of studies and retracted sources among the records of the literature.",
+    "screen": "Screen records: what to read next, decisions as facts, recall against effort.",
     "import": "Import registry records, papers and tables into a store, with sources.",
 }
 

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from enthesis.errors import DataError, UsageError, unknown_name
+from enthesis.evidence.facts import NewRow
 from enthesis.evidence.link import SAME_TITLE, kept_records, likeness, plain_id, rows_of
 from enthesis.evidence.record_rows import CONSENSUS, VERDICTS
 from enthesis.evidence.sources import ris
+from enthesis.evidence.sources.adding import Added, add, planned
 from enthesis.evidence.sources.csvfile import parse_csv
+from enthesis.evidence.sources.records import clean
 from enthesis.evidence.store import Store, checked
 
 if TYPE_CHECKING:
@@ -208,6 +211,40 @@ def decide(
     return store.judge("decisions", cells, author=reviewer, reason=reason)
 
 
+def decide_many(
+    store: Store, labels: Labels, content: bytes, name: str, *, reviewer: str, dry_run: bool = False
+) -> Added:
+    """Store the labels of another program's file as this reviewer's decisions on title and abstract.
+
+    Parameters
+    ----------
+    store : Store
+    labels : Labels
+        Of `read_labels`.
+    content, name : bytes, str
+        The file as it came, which is kept, and its name.
+    reviewer : str
+    dry_run : bool
+
+    Returns
+    -------
+    Added
+    """
+    rows = []
+    for at, (record, (label, note)) in enumerate(labels.found.items(), start=1):
+        cells = {
+            "subject": record, "stage": "title-abstract", "decision": "include" if label == "1" else "exclude",
+            "reason": clean(note) or f"labelled in {clean(name)[:100]}", "reviewer": reviewer, "chosen": "ranked",
+        }  # fmt: skip
+        checked("decisions", cells)
+        rows.append(NewRow("decisions", cells, file=clean(name)[:200], file_row=at))
+    with store.writing(extractor=reviewer) as writer:
+        plan = planned(writer.chains("decisions"), rows)
+        if dry_run:
+            return plan.counts
+        return add(writer, plan, writer.put_bytes(content, name=clean(name)[:200]))
+
+
 # To and from ASReview
 
 
@@ -348,5 +385,6 @@ def _letters(title: str) -> str:
 
 
 __all__ = [
-    "LABEL_COLUMNS", "Labels", "Screened", "decide", "labels_of", "queue", "read_labels", "screened", "write_csv",
+    "LABEL_COLUMNS", "Labels", "Screened", "decide", "decide_many", "labels_of", "queue", "read_labels", "screened",
+    "write_csv",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""PubMed: records from E-utilities XML, read from a file or fetched.
+"""PubMed: records from the XML of E-utilities.
 
 `parse` is pure: bytes of `efetch` (db=pubmed, retmode=xml) to records with their registry numbers and with the notices
-that retract, correct or update them. `find` and `fetch` are the only functions that use the network.
+that retract, correct or update them. `eutils.py` fetches.
 
 Source: E-utilities help (NCBI), https://www.ncbi.nlm.nih.gov/books/NBK25501/; the elements of MEDLINE/PubMed data,
 https://www.nlm.nih.gov/bsd/licensee/elements_descriptions.html.
