@@ -129,6 +129,9 @@ LAYOUTS = ("arm_per_row", "arms_across", "contrast_per_row", "contrast_to_baseli
 COMMANDS = (
     "review run",
     "review list",
+    "update",
+    "conclusions",
+    "diff",
     "fit",
     "compare-models",
     "consistency",

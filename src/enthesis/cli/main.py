@@ -25,6 +25,7 @@ from enthesis import __version__
 COMMANDS: dict[str, str] = {
     "review": "Run a standing review: build its networks, fit its models, write its report.",
     "update": "Run a review again on new evidence: compute what it touches, say what changed.",
+    "conclusions": "Evaluate the conclusions of a review, now, at a date, or over time.",
     "diff": "Say what moved between two snapshots: data, method or judgement, which study, and whether it matters.",
     "fit": "Fit a network meta-analysis to a table of studies.",
     "compare-models": "Fit several models to one table and compare them: deviance, DIC, WAIC and leave-one-study-out.",

@@ -33,6 +33,7 @@ from enthesis.report.plots import (
     rates,
     shrinkage,
     specification_curve,
+    time_machine,
     traffic_light,
 )
 
@@ -63,5 +64,6 @@ PLOTS: dict[str, ModuleType] = {
     "rates": rates,
     "shrinkage": shrinkage,
     "specification_curve": specification_curve,
+    "time_machine": time_machine,
     "traffic_light": traffic_light,
 }
