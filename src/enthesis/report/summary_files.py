@@ -34,7 +34,7 @@ ENDINGS = (".docx", ".xlsx", ".html")
 SHADES = {"high": "D8EDE6", "moderate": "E6F1DC", "low": "FBF0D0", "very low": "F6DCD8"}
 _HEAD, _FOCUS = "E3E9F0", "F3F6FA"
 #: relative widths of the columns; the last takes what is left
-_WIDTHS = (3.3, 3.0, 1.6, 2.9, 3.4, 3.1, 2.0)
+_WIDTHS = (3.2, 3.0, 1.6, 2.9, 3.5, 3.6, 2.0)
 
 
 def save_summary(summary: SummaryOfFindings, path: str | Path) -> Path:
@@ -108,7 +108,9 @@ def _docx(summary: SummaryOfFindings) -> bytes:
     section.left_margin = section.right_margin = Cm(1.4)
     section.top_margin = section.bottom_margin = Cm(1.2)
     normal = word.styles["Normal"]
-    normal.font.name, normal.font.size = "Arial", Pt(8)
+    # the page holds about nine lines of 8 points; more lines are set smaller, so that it stays one page
+    many = len(summary.lines)
+    normal.font.name, normal.font.size = "Arial", Pt(8 if many <= 9 else 7.5 if many <= 12 else 6.5)
     normal.paragraph_format.space_after = normal.paragraph_format.space_before = Pt(0)
     word.core_properties.title = _printable(summary.title)
     word.core_properties.author = "enthesis"
@@ -122,22 +124,22 @@ def _docx(summary: SummaryOfFindings) -> bytes:
         note = word.add_paragraph()
         mark = note.add_run(f"{letter}  ")
         mark.bold = True
-        _small(note, mark, note.add_run(_printable(text)))
+        _small(mark, note.add_run(_printable(text)))
     for number, text in enumerate(summary.explanations):
         note = word.add_paragraph()
         if number == 0:
             note.paragraph_format.space_before = Pt(3)
-        _small(note, note.add_run(_printable(text)))
+        _small(note.add_run(_printable(text)))
     stream = io.BytesIO()
     word.save(stream)
     return stream.getvalue()
 
 
-def _small(paragraph: Any, *runs: Any) -> None:
+def _small(*runs: Any, points: float = 7.0) -> None:
     from docx.shared import Pt
 
     for run in runs:
-        run.font.size = Pt(7)
+        run.font.size = Pt(points)
 
 
 def _pico(word: Any, summary: SummaryOfFindings) -> None:
@@ -159,7 +161,9 @@ def _pico(word: Any, summary: SummaryOfFindings) -> None:
         rest = line.add_run(_printable(text))
         bold.font.size = rest.font.size = Pt(9)
         line.paragraph_format.space_after = Pt(2)
-    right.paragraphs[0].add_run().add_picture(io.BytesIO(_geometry(summary)), height=Cm(5.0))
+    right.paragraphs[0].add_run().add_picture(
+        io.BytesIO(_geometry(summary)), height=Cm(5.0 if len(summary.lines) <= 12 else 4.2)
+    )
     _describe(right, f"Network of treatments: {len(summary.lines)} treatments and {summary.comparator}.")
     right.paragraphs[0].alignment = 2
 
@@ -179,6 +183,7 @@ def _findings(word: Any, summary: SummaryOfFindings) -> None:
     widths = list(_WIDTHS if summary.counted else (_WIDTHS[0], 3.4, *_WIDTHS[5:]))
     widths.append(26.9 - sum(widths))
     absolute = summary.counted
+    size = word.styles["Normal"].font.size.pt
     grid = word.add_table(rows=(2 if absolute else 1) + len(summary.lines), cols=len(headings))
     grid.style = "Table Grid"
     grid.autofit = False
@@ -191,7 +196,8 @@ def _findings(word: Any, summary: SummaryOfFindings) -> None:
         cell = top[at].merge(grid.rows[1].cells[at]) if absolute else top[at]
         _write(cell, title, bold=True, shade=_HEAD)
     if absolute:
-        _write(top[2].merge(top[4]), f"{summary.outcome} per 1,000 patients (95 % interval)", bold=True, shade=_HEAD)
+        title = f"{summary.outcome[:1].upper()}{summary.outcome[1:]} per 1,000 patients (95 % interval)"
+        _write(top[2].merge(top[4]), title, bold=True, shade=_HEAD)
     for at, line in enumerate(summary.lines):
         cells = grid.rows[rows + at].cells
         texts = summary.cells(line)
@@ -201,7 +207,7 @@ def _findings(word: Any, summary: SummaryOfFindings) -> None:
             name, _, rest = text.partition("\n") if i == 0 else (text, "", "")
             _write(cells[i], name, bold=i == 0 or (certain and line.strong), shade=shade)
             if rest:
-                _small(cells[i], cells[i].add_paragraph().add_run(_printable(rest)))
+                _small(cells[i].add_paragraph().add_run(_printable(rest)), points=min(7.0, size))
     for at, width in enumerate(widths):
         grid.columns[at].width = Cm(width)
         for row in grid.rows:

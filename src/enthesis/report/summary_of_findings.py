@@ -8,6 +8,7 @@ certain, the adverb how large; a difference below the smallest that matters is s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -24,7 +25,7 @@ from enthesis.report.wording import count, interval, number, percent, whole
 if TYPE_CHECKING:
     import pandas as pd
 
-Size = Literal["important", "slight", "trivial"]
+Size = Literal["important", "slight", "trivial", "unsized"]
 
 #: why a level went down, in few words, by domain and concern; the full reasons are in the report
 _WHY = {
@@ -39,8 +40,8 @@ _WHY = {
     ("imprecision", 2): "Imprecision: the 95 % interval includes important effects in both directions.",
     ("heterogeneity", 1): "Heterogeneity: a new study could lead to another conclusion than the average effect.",
     ("heterogeneity", 2): "Heterogeneity: new studies could show important effects in both directions.",
-    ("incoherence", 1): "Incoherence: direct and indirect evidence may disagree, or their agreement cannot be tested.",
-    ("incoherence", 2): "Incoherence: direct and indirect evidence disagree, or their agreement cannot be tested.",
+    ("incoherence", 1): "Incoherence: direct and indirect evidence disagree in part.",
+    ("incoherence", 2): "Incoherence: direct and indirect evidence disagree.",
     ("within-study bias", 1): "Risk of bias: some concerns.",
     ("within-study bias", 2): "Risk of bias: major concerns.",
 }
@@ -211,6 +212,10 @@ def _why(concern) -> str:
         return f"{text} Judged by {concern.by}."
     if concern.domain == "within-study bias" and concern.inputs.get("judged") == 0.0:
         return "Risk of bias: no person has judged it yet; it counts as " + f"{concern.level}."
+    if concern.domain == "incoherence" and not (concern.inputs.get("direct") and concern.inputs.get("indirect")):
+        p = concern.inputs.get("global_p", math.nan)
+        own = "the network as a whole shows disagreement" if math.isfinite(p) else "agreement cannot be tested"
+        return f"Incoherence: only direct or only indirect evidence, and {own}."
     return text
 
 
@@ -232,8 +237,8 @@ def _line(reading: Reading, r: dict, rating: Rating | None, notes: dict, ranked:
         relative=interval(*effect), without=without, with_it=with_it, difference=difference, certainty=level,
         notes=letters, rank=_rank(ranked.get(name)), strong=bool(r["strong"]),
         interpretation=interpretation(
-            name, fit.reference, reading.answer.question.asked.label, level, *_size(reading, effect, risk),
-            good=_good(reading, r), more=_more(reading, effect, risk), counted=counted,
+            name, fit.reference, _outcome(reading, counted), level, *_size(reading, effect, risk),
+            good=_good(reading, r), more=effect[0] > fit.network.measure.null, counted=counted,
         ),
     )  # fmt: skip
 
@@ -274,13 +279,12 @@ def _size(reading: Reading, effect: tuple[float, float, float], risk) -> tuple[S
     excludes = not lower <= network.measure.null <= upper
     if risk is not None and "RD" in asked.mid:
         limit = 1000 * asked.mid["RD"]
-        mid, low, high = (float(risk[k]) for k in ("difference_per_1000", "difference_lower", "difference_upper"))
-        values = (mid, low, high)
+        values = tuple(float(risk[k]) for k in ("difference_per_1000", "difference_lower", "difference_upper"))
     elif network.mid is not None:
         limit = abs(float(network.measure.transform(network.mid)))
         values = tuple(float(network.measure.transform(x)) for x in effect)
     else:
-        return ("important", excludes)
+        return ("unsized", excludes)
     if abs(values[0]) >= limit:
         return ("important", excludes)
     inside = max(abs(values[1]), abs(values[2])) < limit
@@ -294,8 +298,10 @@ def _good(reading: Reading, r: dict) -> bool | None:
     return (r["estimate"] > reading.fit.network.measure.null) == (better == "higher")
 
 
-def _more(reading: Reading, effect: tuple[float, float, float], risk) -> bool:
-    return float(risk["difference_per_1000"]) > 0 if risk is not None else effect[0] > reading.fit.network.measure.null
+def _outcome(reading: Reading, counted: bool) -> str:
+    """The outcome as a sentence names it: a drug improves BASFI, not the change of BASFI."""
+    label = reading.answer.question.asked.label
+    return label if counted else label.removeprefix("change of ")
 
 
 def interpretation(
@@ -308,8 +314,8 @@ def interpretation(
     ----------
     treatment, comparator, outcome : str
     level : {"high", "moderate", "low", "very low"}
-    size : {"important", "slight", "trivial"}
-        Against the smallest difference that matters.
+    size : {"important", "slight", "trivial", "unsized"}
+        Against the smallest difference that matters; unsized where none is stated.
     excludes : bool
         Whether the interval excludes no difference.
     good : bool or None
@@ -339,6 +345,8 @@ def interpretation(
         )
     hedge = {"high": "", "moderate": "probably ", "low": "may "}[level]
     s = "" if level == "low" else "s"
+    if size == "unsized" and not excludes:
+        return f"A difference between {treatment} and {comparator} in {outcome} is neither shown nor excluded."
     if size == "trivial":
         verb = "make" if level == "low" else "makes"
         return f"{name} {hedge}{verb} little to no difference to {outcome} compared with {comparator}."
@@ -367,7 +375,7 @@ def _explanations(reading: Reading, ratings: Ratings, counted: bool) -> tuple[st
         why = question.asked.mid_source or "stated in the question"
         told.append(f"Smallest difference that matters: {fit.network.measure.label} {fit.network.mid:g}{both} ({why}).")
     told.append(
-        f"Effects by {next(iter(reading.titles.values()))}; intervals are 95 %. Mean rank: 1 is best of "
+        f"Model: {next(iter(reading.titles.values()))}; intervals are 95 %. Mean rank: 1 is best of "
         f"{len(fit.treatments)}, {fit.reference} included; a rank says nothing about the size of a difference."
     )
     told.append(
