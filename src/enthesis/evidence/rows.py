@@ -30,6 +30,8 @@ from enthesis.evidence.cells import (
     Year,
     cell_error,
 )
+from enthesis.evidence.forecast_rows import KEY as FORECAST_KEY
+from enthesis.evidence.forecast_rows import Forecast
 from enthesis.evidence.posted_rows import Answer, Posted, Question, UnparsedPlace
 from enthesis.evidence.record_rows import Decision, Record, Search
 
@@ -432,6 +434,7 @@ TABLES: dict[str, Table] = {
         Table("guidelines", Guideline, ("guideline", "year", "statement_id")),
         Table("regulatory", Regulatory, ("drug", "region", "indication", "status", "date", "source_id")),
         Table("ongoing", Ongoing, ("nct_id", "title")),
+        Table("forecasts", Forecast, FORECAST_KEY),
         Table("searches", Search, ("search_id",)),
         Table("records", Record, ("record_id",)),
         Table("decisions", Decision, ("subject", "stage", "of", "reviewer"), judgement=True),

@@ -335,7 +335,8 @@ def _columns(spec: Table, sheet: Sheet, reading: _Reading) -> tuple[str, ...]:
                 row=1,
                 fix=f"The table {spec.name} needs: {', '.join(spec.required)}.{hint}",
             )
-    extra = [column for column in header if column not in spec.columns]
+    judged = {"author"} if spec.judgement else set()
+    extra = [column for column in header if column not in spec.columns and column not in judged]
     if extra:
         reading.notes.append(f"{sheet.name}: columns that the dictionary does not know are kept: {', '.join(extra)}.")
     return header
