@@ -89,7 +89,7 @@ def _fits(kind: str, value: str, arms: set[str]) -> None:
         "population": set(get_args(Population)),
         "conflict": {"keep"},
     }.get(kind)
-    if kind == "week" and not (value.isdecimal() and len(value) <= 4):
+    if kind == "week" and not (value.isascii() and value.isdecimal() and len(value) <= 4):
         raise UsageError(f"{value[:40]!r} is not a week: write a whole number.")
     if known is not None and value not in known:
         raise unknown_name(f"answer on the {kind}", value, known)

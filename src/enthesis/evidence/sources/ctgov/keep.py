@@ -70,6 +70,7 @@ class Kept:
         return told + (f"; {asked} question{'s' if asked > 1 else ''} for a person" if asked else "")
 
 
+Chains = dict[str, list[list[StoredFact]]]
 Rows = Callable[[str], Iterable[dict[str, str]]]
 
 
@@ -218,7 +219,8 @@ def _keep(writer: Writer, parsed: Parsed, document: str) -> Kept:
         "contrasts": contrast_rows(parsed),
         "posted": posted_rows(parsed),
     }
-    hand = {name: [f for f in writer.current(name) if not _ours(f)] for name in rows}
+    chains = {name: writer.chains(name) for name in (*rows, "questions", "unparsed")}
+    hand = {name: _by_others(chains[name]) for name in rows}
     rows["sources"] = _unless_there(rows["sources"], hand["sources"], ("source_id",))
     rows["studies"] = _unless_there(rows["studies"], hand["studies"], ("study_id",))
     rows["arms"] = _unless_there(rows["arms"], hand["arms"], ("study_id", "arm_id"))
@@ -244,13 +246,20 @@ def _keep(writer: Writer, parsed: Parsed, document: str) -> Kept:
     checked["unparsed"] = _checked("unparsed", places, parsed.nct_id, problems)
     added, withdrawn = {}, 0
     for name, found in checked.items():
-        added[name], gone = _append(writer, name, found, parsed.source_id, document)
+        added[name], gone = _append(writer, chains[name], found, parsed.source_id, document)
         withdrawn += gone
     return Kept(replace(parsed, review=tuple(questions)), document, added, withdrawn, agreeing + also)
 
 
-def _ours(fact: StoredFact) -> bool:
-    return fact.extractor == EXTRACTOR
+def _ours(chain: list[StoredFact]) -> bool:
+    """Whether a chain began with an import, or an import went on with it; a person's correction in it stays."""
+    return any(fact.extractor == EXTRACTOR for fact in chain)
+
+
+def _by_others(chains: Chains) -> list[StoredFact]:
+    """The visible rows of a table that no import gave."""
+    tips = (chain[-1] for found in chains.values() for chain in found if not _ours(chain))
+    return [fact for fact in tips if not fact.withdrawn]
 
 
 def _unless_there(rows: list[dict[str, str]], hand: Iterable[StoredFact], key: tuple[str, ...]) -> list[dict[str, str]]:
@@ -336,22 +345,23 @@ def _checked(name: str, rows: list[dict[str, str]], nct_id: str, problems: list[
     return found
 
 
-def _append(writer: Writer, name: str, rows: list[NewRow], source_id: str, document: str) -> tuple[Added, int]:
+def _append(writer: Writer, chains: Chains, rows: list[NewRow], source_id: str, document: str) -> tuple[Added, int]:
     """Append new and changed rows of a table, and withdraw those of this record that it no longer gives."""
-    chains = {
+    own = {
         key: mine
-        for key, found in writer.chains(name).items()
-        if (mine := [c for c in found if c[0].source_id == source_id and any(_ours(fact) for fact in c)])
+        for key, found in chains.items()
+        if (mine := [chain for chain in found if chain[0].source_id == source_id and _ours(chain)])
     }
-    plan = planned(chains, rows)
+    plan = planned(own, rows)
     for row, tip, ordinal in sorted(plan.changed, key=lambda item: item[0].file_row):
         if tip is None:
             # the next ordinal of the whole natural key: others may have written rows with the same one
-            writer.append(row, ordinal=ordinal if row.key in chains else None, document=document)
+            writer.append(row, ordinal=ordinal if row.key not in chains else None, document=document)
         else:
             why = "the record gives it again" if tip.withdrawn else "the record changed"
             writer.supersede(tip, row, reason=why, document=document)
     for fact in plan.missing:
-        why = "it was answered, or the record changed" if name == "questions" else "the record no longer gives it"
+        asked = fact.table == "questions"
+        why = "it was answered, or the record changed" if asked else "the record no longer gives it"
         writer.withdraw(fact, reason=why, file=fact.file)
     return plan.counts, len(plan.missing)

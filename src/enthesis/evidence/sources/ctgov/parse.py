@@ -9,6 +9,7 @@ Everything in the record is a fact, a text that a fact was read with, or unparse
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -76,7 +77,12 @@ def parse(content: bytes, name: str = "record", known: Mapping[str, Known] | Non
     >>> parse(record)[0].study["study_id"]
     'SMALL'
     """
-    return tuple(_parsed(record, name, known or {}) for record in records(content, name))
+    found = tuple(_parsed(record, name, known or {}) for record in records(content, name))
+    for number, times in Counter(item.nct_id for item in found).items():
+        if times > 1:
+            why = f"holds several records, and {number} is there twice: which one holds is not known"
+            raise DataError(why, file=name, fix="Leave one of them in the file.")
+    return found
 
 
 def _parsed(record: dict[str, Any], name: str, known: Mapping[str, Known]) -> Parsed:

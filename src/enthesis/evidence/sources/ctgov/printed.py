@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 _NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})\Z", re.ASCII)
-_P_VALUE = re.compile(r"(?P<sign>[<>=≤≥]{0,2})\s*(?P<value>0?\.\d{1,15}|[01](\.\d{0,15})?)\Z")
+_P_VALUE = re.compile(r"(?P<sign>[<>=≤≥]{0,2})\s*(?P<value>0?\.\d{1,15}|[01](\.\d{0,15})?)\Z", re.ASCII)
 
 
 def number(text: str) -> str:

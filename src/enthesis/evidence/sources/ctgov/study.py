@@ -12,7 +12,7 @@ from enthesis.evidence.sources.ctgov.groups import ArmText
 from enthesis.evidence.sources.ctgov.printed import whole
 from enthesis.evidence.sources.ctgov.record import Log, Node
 
-NCT = re.compile(r"NCT\d{8}\Z")
+NCT = re.compile(r"NCT\d{8}\Z", re.ASCII)
 _PHASES = {"EARLY_PHASE1": "1", "PHASE1": "1", "PHASE2": "2", "PHASE3": "3", "PHASE4": "4"}
 _BLINDING = {"NONE": "open", "SINGLE": "single", "DOUBLE": "double", "TRIPLE": "double", "QUADRUPLE": "double"}
 _STATUS = {

@@ -142,7 +142,7 @@ def scale_of(code: str, description: str) -> tuple[float, float] | None:
 
 
 _NUMBER_LIST = r"\d{1,3}(?:\s*(?:,|and|&|or|to|through|-|–)\s*(?:and\s*)?(?:weeks?\s*)?\d{1,3})*"
-_WEEKS = re.compile(rf"\b(?:weeks?|wks?)\s*({_NUMBER_LIST})\b|\b(\d{{1,3}})(?:\s|-)?(?:weeks?|wks?)\b")
+_WEEKS = re.compile(rf"\b(?:weeks?|wks?)\s*({_NUMBER_LIST})\b|\b(\d{{1,3}})(?:\s|-)?(?:weeks?|wks?)\b", re.ASCII)
 
 
 def weeks(text: str) -> list[int]:
@@ -261,7 +261,7 @@ def drugs(text: str) -> list[Rule]:
     return [rule for rule in words().drugs if rule.holds(low)]
 
 
-_DOSE = re.compile(r"(?<![\d.])(\d{1,5}(?:\.\d{1,3})?)\s?(mg/kg|mg|g)\b")
+_DOSE = re.compile(r"(?<![\d.])(\d{1,5}(?:\.\d{1,3})?)\s?(mg/kg|mg|g)\b", re.ASCII)
 
 
 def doses(text: str) -> list[tuple[str, str]]:
@@ -282,7 +282,7 @@ _FREQUENCIES = {
     "BIW": r"\bbiw\b|\btwice (a |per )?week(ly)?\b",
     "QW": r"\bqw\b|\bonce (a |per )?week(ly)?\b|\bevery week\b",
 }
-_EVERY = re.compile(r"\bq\s?(\d{1,2})\s?w(?:ks?|eeks?)?\b|\bevery (\d{1,2}|[a-z]{3,6}) weeks?\b")
+_EVERY = re.compile(r"\bq\s?(\d{1,2})\s?w(?:ks?|eeks?)?\b|\bevery (\d{1,2}|[a-z]{3,6}) weeks?\b", re.ASCII)
 
 
 def frequencies(text: str) -> list[str]:
