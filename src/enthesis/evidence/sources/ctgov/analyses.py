@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from enthesis.evidence.sources.ctgov import words
 from enthesis.evidence.sources.ctgov.context import Context
+from enthesis.evidence.sources.ctgov.groups import about
 from enthesis.evidence.sources.ctgov.posted import Fact, Group
 from enthesis.evidence.sources.ctgov.printed import number, p_value
 from enthesis.evidence.sources.ctgov.record import Node
@@ -61,8 +62,8 @@ def _analysis(item: Node, title: str, groups: dict[str, Group], facts: Sequence[
     names = [name for name in item["groupIds"].texts() if name in groups]
     compared = [groups[name] for name in names]
     method = "; ".join(filter(None, (texts["statisticalMethod"], texts["groupDescription"])))
-    about = next(iter(facts), None)
-    binary = about is not None and about.measure == "binary"
+    first = next(iter(facts), None)
+    binary = first is not None and first.measure == "binary"
     effect = words.effect(param)
     if effect == "difference" and binary:
         effect = "risk_difference"
@@ -73,7 +74,7 @@ def _analysis(item: Node, title: str, groups: dict[str, Group], facts: Sequence[
         dispersion=texts["dispersionType"], note=texts["estimateComment"],
         se=numbers["dispersionValue"] if "ERROR" in texts["dispersionType"].upper() else "",
         spread="" if "ERROR" in texts["dispersionType"].upper() else numbers["dispersionValue"],
-        **({"unit": about.unit, "time_frame": about.time_frame, "analysis_set": about.analysis_set} if about else {}),
+        **({"unit": first.unit, "time_frame": first.time_frame, "analysis_set": first.analysis_set} if first else {}),
     )  # fmt: skip
     if fact.ci_low and fact.ci_high and float(fact.ci_low) > float(fact.ci_high):
         why = f"the lower limit {fact.ci_low} is above the upper limit {fact.ci_high}"
@@ -119,7 +120,7 @@ def _directed(fact: Fact, compared: list[Group], facts: Sequence[Fact], context:
 def _treatment(
     fact: Fact, arms: list[str], compared: list[Group], facts: Sequence[Fact], context: Context
 ) -> tuple[Fact, str]:
-    subject = f"{fact.title} | {fact.method}"
+    subject = about(fact.title, fact.method)
     decided = context.decided("direction", subject)
     crude = _crude(fact, arms, facts)
     said = decided if decided in arms else _said(fact.method + " . " + fact.note, arms, context)

@@ -91,7 +91,18 @@ def _each_arm_once(found: dict[str, Group], decisions: Mapping[tuple[str, str], 
 
 def subject(group: Group) -> str:
     """The text that a decision on a group is about."""
-    return f"{group.title[:300]} | {group.description[:300]}"
+    return about(group.title[:300], group.description[:300])
+
+
+def about(*texts: str) -> str:
+    """The subject of a question: texts that are there, as a cell keeps them.
+
+    Examples
+    --------
+    >>> about("Group B", "")
+    'Group B'
+    """
+    return " | ".join(text.strip() for text in texts if text.strip())
 
 
 def _arm(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from enthesis.evidence.sources.ctgov import words
 from enthesis.evidence.sources.ctgov.context import Context, Denominators, denominators
+from enthesis.evidence.sources.ctgov.groups import about as subject_of
 from enthesis.evidence.sources.ctgov.posted import Fact, Group
 from enthesis.evidence.sources.ctgov.printed import count_behind, number, whole
 from enthesis.evidence.sources.ctgov.record import Node
@@ -182,7 +183,7 @@ def _meant(
     if not facts or not facts[0].measure:
         return [at_week(fact, words.week(part, about.time_frame, about.title).value, context) for fact in facts]
     kind, place = facts[0].measure, facts[0].locator
-    subject = f"{about.title} | {part}" if part else about.title
+    subject = subject_of(about.title, part)
     code, doubts = _code(kind, part, categories, about, context, subject, place)
     when = words.week(part, about.time_frame, about.title)
     week, why = context.decided("week", subject) or when.value, when.doubt
