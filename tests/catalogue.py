@@ -139,6 +139,7 @@ COMMANDS = (
     "ranks",
     "influence",
     "funnel",
+    "monitor",
     "threshold",
     "multiverse",
     "rates",

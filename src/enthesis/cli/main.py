@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "ranks": "Rank treatments: P-score, SUCRA, mean rank, rank probabilities, and P-scores that demand a difference.",
     "influence": "Leave out each study or comparison in turn, add studies one by one, or diagnose each study.",
     "funnel": "Test for small-study effects and draw the funnel.",
+    "monitor": "Look again after each study: boundaries for repeated looks, and a sceptic's probability.",
     "threshold": "Tell how far each data point, or each bias, could move before the decision changes.",
     "multiverse": "Estimate one comparison under every combination of analytic choices.",
     "rates": "Pool incidence rates of single arms: exact intervals, random effects, no continuity correction.",
