@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "influence": "Leave out each study or comparison in turn, add studies one by one, or diagnose each study.",
     "funnel": "Test for small-study effects and draw the funnel.",
     "monitor": "Look again after each study: boundaries for repeated looks, and a sceptic's probability.",
+    "place": "Give each drug its place by the rules of a review: for whom, at which line, and why.",
     "threshold": "Tell how far each data point, or each bias, could move before the decision changes.",
     "multiverse": "Estimate one comparison under every combination of analytic choices.",
     "rates": "Pool incidence rates of single arms: exact intervals, random effects, no continuity correction.",
@@ -46,6 +47,7 @@ COMMANDS: dict[str, str] = {
     "lint": "Check the stored numbers against arithmetic, scales and one another.",
     "records": "Find duplicates, reports of studies and retracted sources among the records of the literature.",
     "screen": "Screen records: what to read next, decisions as facts, recall against effort.",
+    "prisma": "Count records and studies for the PRISMA flow diagram, and fill the PRISMA-NMA checklist.",
     "import": "Import registry records, papers and tables into a store, with sources.",
 }
 

@@ -59,6 +59,15 @@ class Part:
 #: in the order in which they are computed
 PARTS: tuple[Part, ...] = (
     Part(
+        name="safety",
+        settings="safety.toml",
+        compute="enthesis.assess.safety:compute",
+        report="enthesis.report.safety:sections",
+        json="enthesis.report.safety:as_json",
+        messages="enthesis.report.safety:messages",
+        limits="enthesis.report.safety:limits",
+    ),
+    Part(
         name="certainty",
         settings="certainty.toml",
         compute="enthesis.assess.certainty_part:compute",
@@ -66,6 +75,16 @@ PARTS: tuple[Part, ...] = (
         json="enthesis.report.certainty:as_json",
         messages="enthesis.report.certainty:messages",
         limits="enthesis.report.certainty:limits",
+    ),
+    Part(
+        name="place",
+        settings="place.toml",
+        compute="enthesis.assess.place:compute",
+        report="enthesis.report.place:sections",
+        json="enthesis.report.place:as_json",
+        messages="enthesis.report.place:messages",
+        limits="enthesis.report.place:limits",
+        where="front",
     ),
     Part(
         name="conclusions",
@@ -83,6 +102,15 @@ PARTS: tuple[Part, ...] = (
         report="enthesis.report.forecast:sections",
         json="enthesis.report.forecast:as_json",
         messages="enthesis.report.forecast:messages",
+        where="behind",
+    ),
+    Part(
+        name="prisma",
+        settings="prisma.toml",
+        compute="enthesis.assess.prisma:compute",
+        report="enthesis.report.prisma:sections",
+        json="enthesis.report.prisma:as_json",
+        limits="enthesis.report.prisma:limits",
         where="behind",
     ),
 )
