@@ -68,10 +68,6 @@ def test_a_prediction_interval_that_cannot_be_computed_is_some_concern():
 AGREE = (logs(1.5, 3.0), logs(1.4, 2.8))
 APART = (logs(1.5, 3.0), logs(0.3, 0.7))
 PARTLY = (logs(1.5, 3.0), logs(1.1, 2.0))
-    (logs(1.5, 3.0), logs(1.4, 2.8)),
-    (logs(1.5, 3.0), logs(0.3, 0.7)),
-    (logs(1.5, 3.0), logs(1.1, 2)),
-)
 
 
 @pytest.mark.parametrize(

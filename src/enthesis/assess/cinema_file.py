@@ -331,28 +331,27 @@ def facts_of_table(path: Path | str) -> dict[str, StudyFacts]:
     DataError
         When a level is none, or two rows of a study differ.
     """
-    from enthesis.network.tables import read_table
+    from enthesis.network.reading import read_table
 
-    table = read_table(path)
-    lower = {str(c).strip().lower(): c for c in table.columns}
+    sheet = read_table(path)
+    lower = {name.strip().lower(): name for name in sheet.header}
     study = next((lower[n] for n in ("study", "studlab", "trial", "id", "study_id", "studyid") if n in lower), None)
-    if study is None or not {"rob", "indirectness"} & set(lower):
+    told = [name for name in ("rob", "indirectness") if name in lower]
+    if study is None or not told:
         return {}
+    columns = [list(sheet.cells(lower[name])) for name in told]
     made: dict[str, StudyFacts] = {}
-    for at, row in enumerate(table.to_dict("records"), start=2):
-        own = {str(k).strip().lower(): v for k, v in row.items() if str(v) not in ("", "nan")}
-        bias = _cell(own, "rob", path, at)
-        facts = StudyFacts(bias=bias, indirectness=_cell(own, "indirectness", path, at) or 1)
-        name = str(row[study])
+    for name, line, *values in zip(sheet.cells(study), sheet.lines, *columns, strict=True):
+        own = {column: value.strip() for column, value in zip(told, values, strict=True) if value.strip()}
+        facts = StudyFacts(bias=_cell(own, "rob", path, line), indirectness=_cell(own, "indirectness", path, line) or 1)
         if made.setdefault(name, facts) != facts:
-            raise DataError("differs between the rows of one study", file=Path(path).name, row=at, value=name,
+            raise DataError("differs between the rows of one study", file=Path(path).name, row=line, value=name,
                             column="rob, indirectness", fix="Write the same in each row of a study.")  # fmt: skip
     return made
 
 
-def _cell(row: Mapping[str, Any], column: str, path: Path | str, at: int) -> int | None:
+def _cell(row: Mapping[str, str], column: str, path: Path | str, at: int) -> int | None:
     if column not in row:
         return None
-    value = row[column]
-    text = f"{value:g}" if isinstance(value, int | float) else str(value)
+    text = row[column].removesuffix(".0")
     return _level({column: text}, column, Path(path).name, at)
