@@ -1,7 +1,9 @@
 """Key messages: what a reader takes away, as sentences with interval, absolute effect and limit.
 
 Each sentence is made from the numbers by rules that are here, so that a new run changes the words when it changes the
-numbers. A rank is never said without the size of the difference.
+numbers. A rank is never said without the size of the difference. Where the certainty of an estimate is rated, the words
+are GRADE's: it does, probably does, may do, or the evidence is very uncertain (Santesso N et al., J Clin Epidemiol
+2020;119:126).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from enthesis.report.values import Link, Part, Parts, Strong, anchor
 from enthesis.report.wording import count, interval, listed, number, patients_gain, percent
 
 if TYPE_CHECKING:
+    from enthesis.assess.certainty import Ratings
     from enthesis.living.run import Run
 
 
@@ -41,8 +44,8 @@ def key_messages(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
     if main.fit is None:
         messages.append((Strong(f"{main.answer.question.title}: no answer. "), main.answer.problem))
     else:
-        messages += _against_reference(main)
-        messages += _against_others(main)
+        messages += _against_reference(run, main)
+        messages += _against_others(run, main)
         messages += _by_line(run, main, readings)
         messages += _safety(run, readings)
         messages.append(_how_sure(run, main))
@@ -70,12 +73,13 @@ def limits(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
             "No class effect, no dose-response and no adjustment for prior biologics, population or baseline risk is "
             "in the model of this report.",
         ),
-        (
+    ]
+    if "safety" not in run.parts:
+        told.append((
             Strong("Safety is short-term. "),
             "Only the placebo-controlled weeks are here. Rare and late harms need the long-term evidence, which this "
             "report does not analyse.",
-        ),
-    ]
+        ))  # fmt: skip
     deduced = _deduced(run, main)
     if deduced:
         told.append(deduced)
@@ -84,6 +88,29 @@ def limits(run: Run, readings: tuple[Reading, ...]) -> tuple[Parts, ...]:
         told.append((Strong("Computation. "), f"Not reliable for {listed([r.answer.question.title for r in bad])}."))
     told += [limit for _, its in from_parts(run, "limits", readings) for limit in its]
     return tuple(told)
+
+
+def _ratings(run: Run, reading: Reading) -> Ratings | None:
+    """Certainty of the estimates of a question, where it is rated."""
+    rated = run.parts.get("certainty")
+    return rated.by_question.get(reading.id) if rated is not None else None
+
+
+def _sentences(run: Run, reading: Reading) -> dict[str, str]:
+    """By treatment, its effect against the reference in GRADE's words; empty without ratings."""
+    rated = _ratings(run, reading)
+    if rated is None:
+        return {}
+    from enthesis.report.summary_of_findings import summary_of_findings
+
+    return {line.treatment: line.interpretation for line in summary_of_findings(reading, rated).lines}
+
+
+def _level(run: Run, reading: Reading, treatment: str, comparator: str) -> list[Part]:
+    """ "; moderate certainty" with its place, where it is rated."""
+    rated = _ratings(run, reading)
+    found = rated.rating(treatment, comparator) if rated is not None else None
+    return ["; ", Link(f"{found.level} certainty", "#" + anchor("certainty", reading.id))] if found is not None else []
 
 
 def _share(main: Reading) -> str:
@@ -115,13 +142,15 @@ def _deduced(run: Run, main: Reading) -> Parts:
     return tuple(told)
 
 
-def _against_reference(main: Reading) -> list[Parts]:
+def _against_reference(run: Run, main: Reading) -> list[Parts]:
     measure = main.fit.network.measure
     outcome = main.answer.question.asked.label
+    said = _sentences(run, main)
     messages = []
     for row in main.effects[main.effects["strong"]].itertuples():
         where = "#" + main.where(row.treatment, row.comparator)
-        parts: list[Part] = [Strong(f"{_capital(row.treatment)} against {row.comparator}: {row.words}. ")]
+        plain = f"{_capital(row.treatment)} against {row.comparator}: {row.words}."
+        parts: list[Part] = [Strong(f"{said.get(row.treatment, plain)} ")]
         if row.treatment in main.middle.index:
             risk = main.middle.loc[row.treatment]
             base = main.answer.baseline
@@ -136,6 +165,7 @@ def _against_reference(main: Reading) -> list[Parts]:
         parts += [
             f"{measure.label} ",
             Link(interval(row.estimate, row.lower, row.upper), where),
+            *_level(run, main, row.treatment, row.comparator),
             f"; {_directly(row.n_direct)}",
             f" ({count(int(row.patients), 'patient')} on {row.treatment} in all)."
             if row.patients == row.patients
@@ -145,7 +175,7 @@ def _against_reference(main: Reading) -> list[Parts]:
     return messages
 
 
-def _against_others(main: Reading) -> list[Parts]:
+def _against_others(run: Run, main: Reading) -> list[Parts]:
     """One message about the drugs in focus against the other active drugs: how many comparisons say what."""
     table = main.versus
     if table.empty:
@@ -158,13 +188,16 @@ def _against_others(main: Reading) -> list[Parts]:
         )
     ]
     said: list[Part] = []
+    decided = "Decided: " if _ratings(run, main) is None else "By the interval alone: "
     for codes, word in ((("important", "better"), "better than"), (("worse", "important-harm"), "worse than")):
         for row in table[table["verdict"].isin(codes)].itertuples():
             said += [
-                "; " if said else "Decided: ",
+                "; " if said else decided,
                 f"{row.treatment} {word} {row.comparator}, {main.fit.network.measure.name} ",
                 Link(interval(row.estimate, row.lower, row.upper), "#" + main.where(row.treatment, row.comparator)),
-                " (compared directly)" if row.n_direct else " (indirect)",
+                " (compared directly" if row.n_direct else " (indirect",
+                *_level(run, main, row.treatment, row.comparator),
+                ")",
             ]
     parts += [*said, ". "] if said else []
     parts.append("An interval that holds both a gain and a loss does not show that two drugs are equal.")
@@ -196,13 +229,19 @@ def _by_line(run: Run, main: Reading, readings: tuple[Reading, ...]) -> list[Par
                 f" rests on {count(n, 'study', 'studies')} of other drugs.",
             )
         ]
+    said = _sentences(run, r)
     parts: list[Part] = [Strong("After a biologic has failed, the evidence is thin. ")]
     for row in mine.itertuples():
+        found = said.get(row.treatment)
         parts += [
+            f"{found} " if found else "",
             f"{_capital(row.treatment)} against {row.comparator}: {r.fit.network.measure.label} ",
             Link(interval(row.estimate, row.lower, row.upper), "#" + r.where(row.treatment, row.comparator)),
-            f" ({_directly(row.n_direct)}): {row.words}. ",
+            f" ({_directly(row.n_direct)}",
+            *_level(run, r, row.treatment, row.comparator),
+            "). " if found else f"): {row.words}. ",
         ]
+    parts = [p for p in parts if p != ""]
     parts += ["See ", link, f" ({count(n, 'study', 'studies')} in all)."]
     return [tuple(parts)]
 
@@ -229,7 +268,9 @@ def _safety(run: Run, readings: tuple[Reading, ...]) -> list[Parts]:
             f"{r.answer.question.asked.label}, {row.treatment} against {row.comparator}: ",
             f"{r.fit.network.measure.label} ",
             Link(interval(row.estimate, row.lower, row.upper), "#" + r.where(row.treatment, row.comparator)),
-            f", {row.words}. ",
+            f", {row.words}",
+            *_level(run, r, row.treatment, row.comparator),
+            ". ",
         ]
     parts.append(
         "Events are few and follow-up is short: wide intervals are absence of evidence, not evidence of safety."
@@ -253,7 +294,7 @@ def _how_sure(run: Run, main: Reading) -> Parts:
             f"A second model ({list(main.titles.values())[1]}) says the same, in direction and in whether the interval "
             f"excludes no difference, for {same} of {len(told)} treatments. "
         )
-    if "certainty" not in run.parts:
+    if _ratings(run, main) is None:
         parts.append("The certainty of the evidence is not rated in this report; see the limits below.")
     return tuple(parts)
 

@@ -330,7 +330,7 @@ def messages(value: Places, run: Run, read: Any) -> tuple[Parts, ...]:
         its = told.setdefault(cell.population, [Strong(f"Place in {cell.population}. ")])
         line = "biologic-naive" if cell.line == "naive" else "after a biologic"
         its += [Link(_capital(line), f"#place-{cell.id}"), ": ", *parts, ". "]
-    return tuple(tuple(parts) for parts in told.values())
+    return tuple((*parts[:-1], str(parts[-1]).rstrip()) for parts in told.values())
 
 
 def limits(value: Places, run: Run, read: Any) -> tuple[Parts, ...]:
