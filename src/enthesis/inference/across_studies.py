@@ -78,6 +78,11 @@ class AcrossStudies:
         return sum(r for r, _ in self.treated), sum(r for r, _ in self.comparator)
 
     @property
+    def total(self) -> float:
+        """Events on both sides."""
+        return sum(self.events)
+
+    @property
     def informative(self) -> bool:
         """Whether the likelihood falls off on both sides."""
         return min(self.events) > 0
@@ -132,6 +137,45 @@ class AcrossStudies:
         theta = np.asarray(theta, dtype=float)
         held = np.clip(theta, -WIDEST, WIDEST)
         return self._curve(held, 1), np.where(theta == held, -self._curve(held, 2), 0.0)
+
+
+def predictive_p_value(data: AcrossStudies, theta: Array, mass: Array) -> float | None:
+    """Box's prior predictive p-value: the probability of treated counts as improbable as the one seen, or more.
+
+    Given the total of events, those of the treated are binomial with log odds theta + d + log(E1 / E0), where d is the
+    difference of the baselines, normal with variance s² times the squared shares of exposure (exact for one study on
+    either side). (Box GEP, J R Stat Soc A 1980;143:383.)
+
+    Parameters
+    ----------
+    data : AcrossStudies
+    theta, mass : float arrays, shape (points,)
+        The prior that is questioned, as points with probabilities.
+
+    Returns
+    -------
+    float or None
+        None when there is no event.
+    """
+    total, seen = int(data.total), int(data.events[0])
+    if total == 0:
+        return None
+    shares = [np.array([E for _, E in side]) for side in (data.treated, data.comparator)]
+    squared = sum(float(((e / e.sum()) ** 2).sum()) for e in shares)
+    offset = float(np.log(shares[0].sum() / shares[1].sum()))
+    z, w = np.polynomial.hermite_e.hermegauss(15)
+    w = w / w.sum()
+    counts = np.arange(total + 1)
+    choose = gammaln(total + 1) - gammaln(counts + 1) - gammaln(total - counts + 1)
+    spreads = data._spreads()
+    predictive = np.zeros(total + 1)
+    for s in spreads:
+        for node, weight in zip(z, w, strict=True):
+            eta = theta + offset + s * np.sqrt(squared) * node
+            logs = choose - np.outer(np.logaddexp(0, -eta), counts) - np.outer(np.logaddexp(0, eta), total - counts)
+            predictive += weight / len(spreads) * (mass @ np.exp(logs))
+    predictive /= predictive.sum()
+    return float(min(1.0, predictive[predictive <= predictive[seen] * (1 + 1e-9)].sum()))
 
 
 def _best_fit(data: AcrossStudies) -> float:
