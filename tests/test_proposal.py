@@ -8,8 +8,10 @@ from scipy import stats
 import enthesis as en
 from enthesis.inference import laplace
 from enthesis.inference.diagnostics import pareto_smoothed
+from enthesis.inference.hyper import CellHyper, OneHyper
 from enthesis.inference.points import uniform_points
-from enthesis.inference.proposal import adapted, gaussian, log_t
+from enthesis.inference.proposal import LOOKED_AT, adapted, along_axes, gaussian, log_t
+from enthesis.inference.quadrature import tau_posterior
 from enthesis.models.compile import compile_target
 from published import TABLES
 
@@ -92,3 +94,72 @@ def test_a_comparison_without_events_has_the_posterior_of_its_prior_below_a_boun
     # Normal(0, 100) below about zero: mean -100 sqrt(2 / pi)
     assert w @ x == pytest.approx(-79.8, abs=4.0)
     assert w[x > 5].sum() < 1e-6
+
+
+def exact_axes(log_density):
+    """The proposal along axes of a density of one coordinate, and weighted draws from it."""
+    proposal = along_axes(log_density(LOOKED_AT)[None])
+    x = proposal.draw(uniform_points(2**13, 1, 4))
+    return proposal, x, log_density(x[:, 0]) - proposal.log_density(x)
+
+
+def test_a_proposal_along_axes_of_a_gaussian_is_the_gaussian():
+    _, x, log_w = exact_axes(lambda z: -0.5 * z**2)
+    inner = np.abs(x[:, 0]) < 6
+    assert np.ptp(log_w[inner]) < 0.01
+    assert x.std() == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("tail", [1.0, 3.0])
+def test_a_proposal_along_axes_follows_a_skewed_density(tail):
+    # log gamma: what an effect without many events looks like
+    _, _, log_w = exact_axes(lambda z: tail * (z - np.exp(z)) + tail)
+    assert np.exp(log_w).max() / np.exp(log_w).mean() < 1.3
+    assert np.exp(log_w).min() / np.exp(log_w).mean() > 0.5
+
+
+def test_the_density_along_axes_is_that_of_its_draws():
+    proposal, x, _ = exact_axes(lambda z: 1.0 * (z - np.exp(z)))
+    normal = np.exp(stats.norm.logpdf(x[:, 0], -0.5, 1.5) - proposal.log_density(x))
+    assert normal.mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_sparse_network_of_many_treatments_is_certified():
+    rng = np.random.default_rng(5)
+    rows = [
+        dict(study=f"{s:03d}", treatment=f"T{t:02d}", events=int(rng.binomial(150, 0.008)), n=150)
+        for s in range(120)
+        for t in ((s % 59, s % 59 + 1) if s < 59 else rng.choice(60, 2, replace=False))
+    ]
+    network = en.from_table(rows, measure="OR", reference="T00")
+    target = compile_target(en.Model(effects=en.PerTreatment(prior=en.Normal(0, 2))), network)
+    found = laplace.posterior(target, draws=1000, seed=1)
+    assert found.diagnostics["proposal"] == "along axes"
+    assert found.status.ok
+    assert found.diagnostics["effective_sample_size"] > 200
+
+
+def test_weights_that_vanish_for_most_draws_do_not_stop_the_fit():
+    weights = np.zeros(600)
+    weights[:40] = 1 / 40
+    assert np.isfinite(adapted(uniform_points(600, 50, 1), weights).centre).all()
+
+
+@pytest.mark.parametrize("hyper", [OneHyper, CellHyper])
+def test_hyperparameters_are_drawn_from_where_the_weights_are(hyper):
+    if hyper is OneHyper:
+        at = OneHyper(tau_posterior(lambda x: -0.5 * ((x - 1) / 0.3) ** 2, en.HalfNormal(5.0)))
+        u = uniform_points(4000, 1, 1)
+    else:
+        edges = np.linspace(0.05, 2.05, 21)
+        mass = np.exp(-0.5 * ((edges[:-1] + 0.05 - 1) / 0.3) ** 2)
+        at = CellHyper(lower=edges[:-1, None], upper=edges[1:, None], mass=mass / mass.sum())
+        u = uniform_points(4000, 1, 1)
+    h, node, log_q = at.draw(u)
+    weights = np.exp(-0.5 * ((h[:, 0] - 1.2) / 0.25) ** 2 - log_q)
+    weights /= weights.sum()
+    moved, _, log_density = at.corrected(h, node, weights).draw(u)
+    assert moved.mean() == pytest.approx(1.2, abs=0.03)
+    assert np.mean(np.exp(-0.5 * ((moved[:, 0] - 1.2) / 0.25) ** 2 - log_density)) == pytest.approx(
+        0.25 * np.sqrt(2 * np.pi), rel=0.02
+    )

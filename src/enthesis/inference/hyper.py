@@ -8,7 +8,7 @@ inside a cell is taken as constant for drawing; the engine corrects for that wit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Protocol
 
@@ -25,6 +25,8 @@ Ints = NDArray[np.int64]
 CELLS = {2: 16, 3: 8, 4: 6}
 #: cells with less than this share of the largest mass are never drawn from
 CELL_FLOOR = 1e-7
+#: ranges of equal mass in which weights are averaged, and draws of weight 1 added to each
+RANGES, PSEUDO_DRAWS = 10, 5.0
 
 
 class HyperPosterior(Protocol):
@@ -35,6 +37,10 @@ class HyperPosterior(Protocol):
 
     def draw(self, u: Array) -> tuple[Array, Ints, Array]:
         """(points, H) uniforms → values (points, H), nearest node (points,), log density (points,)."""
+        ...
+
+    def corrected(self, h: Array, node: Ints, weights: Array) -> HyperPosterior:
+        """Drawn from where the weights of earlier draws say that the mass is; nodes stay."""
         ...
 
 
@@ -48,6 +54,10 @@ class NoHyper:
     def draw(self, u: Array) -> tuple[Array, Ints, Array]:
         """Empty values at the only node."""
         return np.zeros((len(u), 0)), np.zeros(len(u), dtype=int), np.zeros(len(u))
+
+    def corrected(self, h: Array, node: Ints, weights: Array) -> NoHyper:
+        """Itself."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,16 @@ class OneHyper:
         value = self.posterior.quantile(u[:, 0])
         middle = 0.5 * (self.posterior.nodes[1:] + self.posterior.nodes[:-1])
         return value[:, None], np.searchsorted(middle, value), self.posterior.log_density(value)
+
+    def corrected(self, h: Array, node: Ints, weights: Array) -> OneHyper:
+        """The table times the mean weight of the draws in each of a few ranges, interpolated."""
+        p, x = self.posterior, h[:, 0]
+        edges = p.quantile(np.linspace(0, 1, RANGES + 1))
+        at = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, RANGES - 1)
+        ratio = _mean_weight(at, weights, RANGES)
+        density = p.density * np.exp(np.interp(p.grid, 0.5 * (edges[1:] + edges[:-1]), np.log(ratio)))
+        area = 0.5 * (density[1:] + density[:-1]) * np.diff(p.grid)
+        return OneHyper(replace(p, density=density / area.sum(), cdf=np.r_[0.0, np.cumsum(area / area.sum())]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +123,17 @@ class CellHyper:
         width = self.upper[cell] - self.lower[cell]
         log_q = np.log(self.mass[cell] / self.mass.sum()) - np.log(width).sum(1)
         return self.lower[cell] + within * width, cell, log_q
+
+    def corrected(self, h: Array, node: Ints, weights: Array) -> CellHyper:
+        """The mass of each cell times the mean weight of its draws."""
+        return replace(self, mass=self.mass * _mean_weight(node, weights, len(self.mass)))
+
+
+def _mean_weight(group: Ints, weights: Array, groups: int) -> Array:
+    """Mean weight of the draws in each group, 1 on average, drawn towards 1 where there are few draws."""
+    count = np.bincount(group, minlength=groups)
+    total = len(weights) * np.bincount(group, weights, minlength=groups)
+    return (total + PSEUDO_DRAWS) / (count + PSEUDO_DRAWS)
 
 
 def hyper_posterior(

@@ -10,8 +10,8 @@ Three steps:
 3. *Correct.* For each draw the likelihood with all study-level parameters integrated out is computed by quadrature
    (`integrals`). The ratio of the exact to the approximate density is the draw's weight; Pareto k of the weights says
    whether they can be trusted (Vehtari A et al., J Mach Learn Res 2024;25:72). When the Gaussian is a poor proposal
-   (sparse data), a heavier-tailed one is adapted to the weighted draws in a few rounds (Cappé O et al., Stat Comput
-   2008;18:447) and the best round is used.
+   (sparse data), others are tried that follow the posterior's skewness and tails (`proposal`), hyperparameters are
+   drawn from where the weights say that their mass is, and the best round is used.
 
 So the weighted draws target the exact posterior, up to the error of the inner quadrature, which is measured.
 """
@@ -36,13 +36,24 @@ from enthesis.inference.hyper import HyperPosterior, hyper_posterior
 from enthesis.inference.integrals import RULES, Centres, log_marginal, on_surfaces
 from enthesis.inference.modes import Modes, conditional_modes
 from enthesis.inference.points import uniform_points
-from enthesis.inference.proposal import Proposal, adapted, gaussian
+from enthesis.inference.proposal import (
+    DRAWS_PER_PARAMETER,
+    LOOKED_AT,
+    AxisProposal,
+    Proposal,
+    adapted,
+    along_axes,
+    can_adapt,
+    gaussian,
+)
 from enthesis.inference.result import Posterior, Status
 from enthesis.models.target import Target
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+#: with fewer effective draws than this a reported interval is too rough
+LEAST_ESS = 100.0
 #: error of the log likelihood below which a quadrature rule is good enough: weights then err by under 0.1 %
 QUADRATURE_TOLERANCE = 1e-3
 #: above this the weights err by more than 5 % and the result is not called exact
@@ -71,13 +82,19 @@ class Round:
     k: float
     standardised: Array
     node: Ints
-    proposal: Proposal
+    proposal: Proposal | AxisProposal
+    hyper: HyperPosterior
     lost: int
 
     @property
     def ess(self) -> float:
         """Effective number of draws."""
         return effective_sample_size(self.weights)
+
+    @property
+    def corrected_hyper(self) -> HyperPosterior:
+        """Where to draw hyperparameters from next time."""
+        return self.hyper.corrected(self.h, self.node, self.weights)
 
     @property
     def good(self) -> bool:
@@ -121,24 +138,42 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
         if first.good:
             rule, error = _rule(target, modes, first, tried)
             best = first if rule == tried else _weighted(target, modes, hyper, proposal, draws, seed, rule)
-            return _posterior(target, modes, hyper, best, rule, error, 1)
-        proposal = adapted(first.standardised, first.weights)
+            return _posterior(target, modes, best, rule, error, 1)
     rounds: list[Round] = []
-    for _ in range(MAX_ROUNDS):
+    trial = min(draws, max(TRIAL_DRAWS, DRAWS_PER_PARAMETER * (P + 2)))
+    for attempt in range(MAX_ROUNDS):
         # proposals are judged on fewer draws; only the chosen one is drawn from in full
-        rounds.append(_weighted(target, modes, hyper, proposal, min(draws, TRIAL_DRAWS), seed, TRIAL_RULE))
+        rounds.append(_weighted(target, modes, hyper, proposal, trial, seed, TRIAL_RULE))
         if rounds[-1].good:
             break
-        proposal = adapted(rounds[-1].standardised, rounds[-1].weights)
+        hyper = rounds[-1].corrected_hyper
+        if attempt == 0:
+            proposal = _axes(target, modes, hyper)
+        elif can_adapt(trial, P):
+            proposal = adapted(rounds[-1].standardised, rounds[-1].weights)
+        elif attempt > 1 or not target.hypers:  # once more along axes, with the hyperparameters corrected again
+            break
     best = min(rounds, key=_merit)
     rule, error = _rule(target, modes, best)
-    full = [_weighted(target, modes, hyper, best.proposal, draws, seed, rule)]
-    while full[-1].k > ENOUGH_K and len(full) < MAX_FULL:
+    full = [_weighted(target, modes, best.hyper, best.proposal, draws, seed, rule)]
+    while full[-1].k > ENOUGH_K and len(full) < MAX_FULL and can_adapt(draws, P):
         # many draws describe the posterior better than the few of a trial, and show more of its tails
         proposal = adapted(full[-1].standardised, full[-1].weights)
-        full.append(_weighted(target, modes, hyper, proposal, draws, seed, rule))
+        full.append(_weighted(target, modes, full[-1].corrected_hyper, proposal, draws, seed, rule))
     best = min(full, key=_merit)
-    return _posterior(target, modes, hyper, best, rule, error, len(rounds) + len(full) - 1)
+    return _posterior(target, modes, best, rule, error, len(rounds) + len(full) - 1)
+
+
+def _axes(target: Target, modes: Modes, hyper: HyperPosterior) -> AxisProposal:
+    """The proposal from the posterior along the axes through the mode of the node with the most mass."""
+    node = int(np.argmax(hyper.mass))
+    P, G = target.size, len(LOOKED_AT)
+    chol = np.linalg.cholesky(modes.cov[node])
+    theta = modes.theta[node] + (LOOKED_AT[None, :, None] * chol.T[:, None, :]).reshape(P * G, P)
+    h = np.repeat(modes.h[node][None], P * G, axis=0)
+    centres = _centres(modes, np.full(P * G, node))
+    log_p = log_marginal(target, theta, h, centres, TRIAL_RULE) + target.log_prior(theta, h)
+    return along_axes(log_p.reshape(P, G))
 
 
 def _merit(round_: Round) -> tuple[bool, float, float]:
@@ -152,7 +187,7 @@ def typical_se(target: Target) -> float:
     return float(np.median(np.concatenate(found))) if found else 1.0
 
 
-def _weighted(target, modes: Modes, hyper: HyperPosterior, proposal: Proposal, draws, seed, rule) -> Round:
+def _weighted(target, modes: Modes, hyper: HyperPosterior, proposal, draws, seed, rule) -> Round:
     P, H = target.size, len(target.hypers)
     u = uniform_points(draws, H + P + proposal.extra, seed)
     h, node, log_q = hyper.draw(u[:, :H])
@@ -171,7 +206,7 @@ def _weighted(target, modes: Modes, hyper: HyperPosterior, proposal: Proposal, d
         weights, k = np.full(draws, 1 / draws), np.inf
     return Round(
         theta=theta, h=h, weights=weights, k=k, standardised=standardised, node=node, proposal=proposal,
-        lost=int(np.isnan(log_p).sum()),
+        hyper=hyper, lost=int(np.isnan(log_p).sum()),
     )  # fmt: skip
 
 
@@ -206,7 +241,7 @@ def _centres(modes: Modes, node: Ints) -> Centres:
     return Centres(mu=tuple(m[node] for m in modes.mu), b=tuple(x[node] for x in modes.b))
 
 
-def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Posterior:
+def _posterior(target, modes, best: Round, rule, error, rounds) -> Posterior:
     w = best.weights
     return Posterior(
         mean=mean(best.theta, w),
@@ -216,7 +251,7 @@ def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Poster
         hyper=best.h,
         hyper_mean=mean(best.h, w),
         hyper_interval=quantiles(best.h, w, (0.025, 0.975)) if target.hypers else np.zeros((2, 0)),
-        status=_status(best, modes, hyper, error),
+        status=_status(best, modes, error),
         diagnostics={
             "method": "laplace, corrected",
             "pareto_k": best.k,
@@ -230,8 +265,8 @@ def _posterior(target, modes, hyper, best: Round, rule, error, rounds) -> Poster
     )
 
 
-def _status(best: Round, modes: Modes, hyper: HyperPosterior, error: float) -> Status:
-    if hyper.mass[~modes.converged].sum() > 1e-3:
+def _status(best: Round, modes: Modes, error: float) -> Status:
+    if best.hyper.mass[~modes.converged].sum() > 1e-3:
         return Status(ok=False, message="The posterior mode was not found; the result cannot be relied on.")
     if best.lost:
         return Status(
@@ -245,6 +280,13 @@ def _status(best: Round, modes: Modes, hyper: HyperPosterior, error: float) -> S
             message=f"The study integrals are not accurate enough (error {error:.2g} of the log likelihood). Probably "
             "some treatment has no events in any study, so that only the prior bounds its effect; use a tighter prior "
             "on d, pool that treatment with others, or sample with the nuts engine.",
+        )
+    if best.ess < min(LEAST_ESS, 0.25 * len(best.weights)):
+        return Status(
+            ok=False,
+            message=f"The draws are worth only {best.ess:.0f} independent ones of {LEAST_ESS:.0f}: the approximation "
+            "is far from the posterior. Use more draws or tighter priors, pool sparse treatments, or sample with the "
+            "nuts engine.",
         )
     if best.k > PARETO_K_LIMIT:
         return Status(

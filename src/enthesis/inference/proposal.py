@@ -1,9 +1,13 @@
-"""Proposals of the importance sampler: mixtures of Student t distributions fitted to weighted draws.
+"""Proposals of the importance sampler, in coordinates standardised by the conditional modes.
 
-The first proposal is the Gaussian of the conditional modes. Where it is poor (a comparison that only a study without
-events informs has a posterior like half a normal distribution), a mixture is fitted to its weighted draws by weighted
-EM: population Monte Carlo (Cappé O et al., Stat Comput 2008;18:447; for t distributions section 3.2). One wide part is
-always in the mixture, so that weights stay bounded where the fit is wrong (Hesterberg T, Technometrics 1995;37:185).
+The first is the Gaussian. Where it is poor (an effect that only studies with few events inform has a skewed posterior;
+without events, one like half a normal distribution) two others are tried:
+
+- along axes: each coordinate has the density that the posterior has along its axis through the mode, as a table. It
+  needs no draws to be fitted to, so it works for hundreds of parameters;
+- a mixture of t distributions fitted to weighted draws by weighted EM: population Monte Carlo (Cappé O et al., Stat
+  Comput 2008;18:447, section 3.2). One wide part is always in the mixture, so that weights stay bounded where the fit
+  is wrong (Hesterberg T, Technometrics 1995;37:185).
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 from scipy.linalg import solve_triangular
 from scipy.special import chdtri, gammaln
 
@@ -26,6 +31,8 @@ HEAVY_TAIL = 5.0
 WIDE_SHARE, WIDE_SCALE = 0.15, 1.5
 #: parts beside the wide one, at most, and how many effective draws each needs per parameter
 MOST_PARTS, DRAWS_PER_PARAMETER = 4, 10
+#: with more parameters than this no covariance fitted to weighted draws is better than that of the mode
+MOST_PARAMETERS = 40
 EM_STEPS = 15
 _LOG_2PI = float(np.log(2 * np.pi))
 
@@ -80,9 +87,80 @@ class Proposal:
         return np.logaddexp.reduce(np.log(self.share)[:, None] + each, axis=0)
 
 
+def can_adapt(draws: int, P: int) -> bool:
+    """Whether so many draws say enough of a covariance of P parameters to be worth fitting a proposal to them."""
+    return P <= MOST_PARAMETERS and draws >= DRAWS_PER_PARAMETER * (P + 2)
+
+
 def gaussian(P: int) -> Proposal:
     """The standard normal."""
     return Proposal(share=np.ones(1), centre=np.zeros((1, P)), chol=np.eye(P)[None], df=None)
+
+
+#: where the density along an axis is looked at, in standard deviations of the Gaussian
+LOOKED_AT = np.array([-7.0, -4.5, -3.0, -2.0, -1.2, -0.5, 0.0, 0.5, 1.2, 2.0, 3.0, 4.5, 7.0])
+#: the table reaches so far, beyond with tails that fall at least so fast
+REACH, LEAST_FALL, CELLS = 20.0, 0.7, 800
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxisProposal:
+    """Independent coordinates, each with a density given by a table.
+
+    Parameters
+    ----------
+    grid : float array, shape (points,)
+    density, cdf : float arrays, shape (P, points)
+        Piecewise linear densities, normalised, and their distribution functions.
+    """
+
+    grid: Array
+    density: Array
+    cdf: Array
+    extra = 0
+    words = "along axes"
+
+    def draw(self, u: Array) -> Array:
+        """Draws from uniforms, shape (points, P)."""
+        return np.stack([self._quantile(j, u[:, j]) for j in range(len(self.cdf))], axis=1)
+
+    def _quantile(self, j: int, u: Array) -> Array:
+        i = np.clip(np.searchsorted(self.cdf[j], u, side="right") - 1, 0, len(self.grid) - 2)
+        f0, f1, width = self.density[j, i], self.density[j, i + 1], self.grid[i + 1] - self.grid[i]
+        need = u - self.cdf[j, i]
+        root = np.sqrt(np.maximum(f0**2 + 2 * (f1 - f0) / width * need, 0.0))
+        return self.grid[i] + np.clip(2 * need / np.maximum(f0 + root, 1e-300), 0.0, width)
+
+    def log_density(self, x: Array) -> Array:
+        """Log density, shape (points,)."""
+        at = np.stack([np.interp(x[:, j], self.grid, f) for j, f in enumerate(self.density)])
+        return np.log(np.maximum(at, 1e-300)).sum(0)
+
+
+def along_axes(log_p: Array) -> AxisProposal:
+    """Proposal from log densities along each axis.
+
+    Parameters
+    ----------
+    log_p : float array, shape (P, places of LOOKED_AT)
+        Log posterior density, up to a constant for each row; -inf or NaN is taken as far below.
+    """
+    grid = np.linspace(-REACH, REACH, CELLS + 1)
+    # what the Gaussian misses is smooth, and interpolated; beyond the places the density goes on with its last slope
+    missed = np.where(np.isfinite(log_p), log_p, -1e4) + 0.5 * LOOKED_AT**2
+    missed = np.clip(missed - missed[:, LOOKED_AT == 0.0], -1e3, 1e3)
+    inner = PchipInterpolator(LOOKED_AT, missed, axis=1)(np.clip(grid, LOOKED_AT[0], LOOKED_AT[-1]))
+    value = inner - 0.5 * np.clip(grid, LOOKED_AT[0], LOOKED_AT[-1]) ** 2
+    for side, end, step in ((-1.0, 0, 1), (1.0, -1, -1)):
+        at, next_ = LOOKED_AT[end], LOOKED_AT[end + step]
+        slope = (missed[:, end] - missed[:, end + step] - 0.5 * (at**2 - next_**2)) / abs(at - next_)
+        beyond = np.maximum(side * (grid - at), 0.0)
+        value = value + np.minimum(slope, -LEAST_FALL)[:, None] * beyond
+    density = np.exp(np.clip(value - value.max(1, keepdims=True), -600, 0))
+    area = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(grid)
+    density = density / area.sum(1, keepdims=True)
+    cdf = np.concatenate([np.zeros((len(density), 1)), np.cumsum(area / area.sum(1, keepdims=True), axis=1)], axis=1)
+    return AxisProposal(grid=grid, density=density, cdf=cdf)
 
 
 def log_t(x: Array, centre: Array, chol: Array, df: float | None) -> Array:
@@ -111,7 +189,8 @@ def adapted(x: Array, weights: Array) -> Proposal:
     """
     P = x.shape[1]
     # weights tempered until enough draws count, so that one lucky draw does not become the proposal
-    while effective_sample_size(weights) < 5 * (P + 2):
+    wanted = min(5 * (P + 2), 0.5 * np.count_nonzero(weights))
+    while effective_sample_size(weights) < wanted:
         weights = np.sqrt(weights)
         weights = weights / weights.sum()
     centre, spread = mean(x, weights), covariance(x, weights) + 1e-9 * np.eye(P)
