@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import roots_jacobi
+from scipy.special import betaincinv
 
 from enthesis.errors import ModelError, UsageError
 from enthesis.inference.borrowing_conflict import Conflict, box_p_value, conflict_sentence
@@ -94,9 +94,9 @@ def _together(places: Sequence[tuple[float, float]]) -> tuple[float, float]:
 def _normalised_power(
     external: tuple[Likelihood, ...], belief: NormalisedPower, scales: list[tuple[float, float]]
 ) -> _Informative:
-    """Mixture over the power a of vague L^a / C(a), by Gauss-Jacobi quadrature for its beta prior."""
-    z, w = roots_jacobi(40, belief.shape_2 - 1, belief.shape_1 - 1)
-    powers, shares = 0.5 * (z + 1), w / w.sum()
+    """Mixture over the power a of vague L^a / C(a), by Gauss-Legendre quadrature between the quantiles of its prior."""
+    z, w = np.polynomial.legendre.leggauss(48)
+    powers, shares = betaincinv(belief.shape_1, belief.shape_2, 0.5 * (z + 1)), w / w.sum()
     panels = Panels(panel_edges([*scales, *[(c, s / np.sqrt(a)) for c, s in scales[:1] for a in (0.01, 0.1, 0.4)]]))
     likelihood = _sum_log_likelihood(external, panels.nodes)
     prior = belief.vague.log_density(panels.nodes)
@@ -252,6 +252,11 @@ class Setup:
         weight = belief.weight if isinstance(belief, RobustMap | Exnex | Commensurate) else 1.0
         with np.errstate(divide="ignore"):
             return np.logaddexp(np.log(weight) + informative, np.log1p(-weight) + vague)
+
+    @property
+    def hierarchy(self) -> Any:
+        """The hierarchical model of the external sources, for `RobustMap` and `Exnex`; None without external data."""
+        return self._parts[4].external
 
     def at(self, weight: float | None = None) -> Borrowed:
         """The result at a weight; at the belief's own one when it is not given."""

@@ -7,6 +7,7 @@ few own events it cannot be small, and the sentence says so.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,22 +78,24 @@ def _p_of_counts(prior: Density, own: Sequence[EventCounts]) -> float | None:
 
 
 def _p_of_estimate(prior: Density, own: EffectEstimate) -> float:
-    spread = float(np.hypot(prior.sd, own.se))
-    ends = prior.panels.edges[[0, -1]] + np.array([-8, 8]) * own.se
-    low, high = min(ends[0], own.estimate - 4 * spread), max(ends[1], own.estimate + 4 * spread)
-    y = np.r_[np.arange(low, high, min(own.se, spread) / 12), high]
+    def log_predictive(at: Array) -> Array:
+        kernel = -0.5 * ((at[:, None] - prior.x) / own.se) ** 2
+        top = kernel.max(axis=1)
+        return top + np.log(np.exp(kernel - top[:, None]) @ prior.mass + 1e-300)
 
-    def density(at: Array) -> Array:
-        return np.exp(-0.5 * ((np.asarray(at)[:, None] - prior.x) / own.se) ** 2) @ prior.mass
-
-    values, seen = density(y), float(density(np.array([own.estimate]))[0])
-    # the part of every step on which the density is below the one seen, with the density linear along the step
-    a, b = values[:-1] - seen, values[1:] - seen
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cut = np.clip(np.where(a != b, a / (a - b), 0.0), 0.0, 1.0)
-    below_first = np.where((a <= 0) & (b <= 0), 1.0, np.where(a <= 0, cut, np.where(b <= 0, 1 - cut, 0.0)))
-    steps = np.diff(y) * 0.5 * (values[:-1] + values[1:])
-    return float(np.clip((steps * below_first).sum() / steps.sum(), 0.0, 1.0))
+    low, middle, high = prior.quantile(np.array([0.4, 0.5, 0.6]))
+    widths = [(prior.mean, prior.sd), (float(middle), float(high - low) / 0.507)]
+    predictive = Density.of(log_predictive, [(place, float(np.hypot(width, own.se))) for place, width in widths])
+    edges = predictive.panels.edges
+    y = np.unique(np.concatenate([np.linspace(a, b, 17) for a, b in itertools.pairwise(edges)]))
+    above = log_predictive(y) - float(log_predictive(np.array([own.estimate]))[0])
+    # values more probable than the one seen lie between the places where the density crosses it
+    crossings = np.flatnonzero((above[:-1] > 0) != (above[1:] > 0))
+    at = y[crossings] - above[crossings] * (y[crossings + 1] - y[crossings]) / (above[crossings + 1] - above[crossings])
+    ends = np.r_[y[0], at, y[-1]]
+    share = np.diff(predictive.cdf(ends))
+    more_probable = np.arange(len(share)) % 2 == (0 if above[0] > 0 else 1)
+    return float(np.clip(1 - share[more_probable].sum(), 0.0, 1.0))
 
 
 def conflict_sentence(
