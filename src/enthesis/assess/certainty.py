@@ -25,6 +25,7 @@ from enthesis.assess.concerns import (
     heterogeneity,
     imprecision,
     incoherence,
+    percent,
     weighed,
 )
 from enthesis.assess.consistency import decomposition
@@ -398,9 +399,9 @@ def _within_study_bias(shares: Mapping[str, float], facts: Mapping[str, StudyFac
             reason="No person has judged the risk of bias of the studies behind this estimate; until then it counts as "
             f"{rules.unjudged}.",
         )  # fmt: skip
-    said = f"Studies with {by_person:.0%} of the contributions were judged by a person"
+    said = f"Studies with {percent(by_person)} of the contributions were judged by a person"
     if proposed:
-        said += f"; for {proposed:.0%} a rule proposes concerns from recorded facts"
+        said += f"; for {percent(proposed)} a rule proposes concerns from recorded facts"
     said += f"; what is not judged counts as {rules.unjudged}."
     made = weighed("within-study bias", levels, shares, rules.within_study_bias, said)
     if by_person == 0 and made.level == "no concerns":
@@ -414,7 +415,7 @@ def _indirectness(shares: Mapping[str, float], facts: Mapping[str, StudyFacts], 
     for s, share in shares.items():
         if levels[s] > 1 and facts[s].indirect_because:
             why[facts[s].indirect_because] = why.get(facts[s].indirect_because, 0.0) + share
-    said = " ".join(f"{text[0].upper() + text[1:]} ({share:.0%})." for text, share in why.items())
+    said = " ".join(f"{text[0].upper() + text[1:]} ({percent(share)})." for text, share in why.items())
     return weighed("indirectness", levels, shares, rules.indirectness, said)
 
 
@@ -425,7 +426,10 @@ def _start(shares: Mapping[str, float], facts: Mapping[str, StudyFacts]) -> tupl
         start = facts[s].start if s in facts else "high"
         weight[start] = weight.get(start, 0.0) + share
     level = max(weight, key=lambda w: (weight[w], CERTAINTIES.index(w))) if weight else "high"
-    return level, "randomised studies" if level == "high" else f"study types that start {level}: {weight[level]:.0%}"
+    return (
+        level,
+        "randomised studies" if level == "high" else f"study types that start {level}: {percent(weight[level])}",
+    )
 
 
 def _placements(fit: Fit, rated: Ratings, effects: Mapping[Pair, tuple[float, float, float]], sign: float):

@@ -322,6 +322,17 @@ def _zone(scale: Scale) -> str:
     return scale.zone if math.isfinite(scale.limit) else f"no difference, {scale.said(0.0)}"
 
 
+def percent(share: float) -> str:
+    """A share in words: no decimals, and never 0 for something.
+
+    Examples
+    --------
+    >>> percent(0.123), percent(0.001)
+    ('12 %', '<1 %')
+    """
+    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
 def _p(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
@@ -372,7 +383,7 @@ def weighed(
         "highest": max((at + 1 for at, share in enumerate(part) if share > 0), default=1),
     }[rule]
     names = STUDY_LEVELS.get(domain, ("1", "2", "3"))
-    parts = [f"{share:.0%} from studies judged {name}" for share, name in zip(part, names, strict=True) if share]
+    parts = [f"{percent(share)} from studies judged {name}" for share, name in zip(part, names, strict=True) if share]
     how = f"average rule, mean level {mean:.2f}" if rule == "average" else f"{rule} rule"
     reason = f"Contributions to this estimate: {', '.join(parts)} ({how})."
     inputs = {"shares": [round(x, 4) for x in part], "rule": rule}

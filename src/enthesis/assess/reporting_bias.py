@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from enthesis.assess.concerns import LEVELS, Concern
+from enthesis.assess.concerns import LEVELS, Concern, percent
 from enthesis.assess.small_study import FEW, AsymmetryTest, asymmetry_test, network_egger
 from enthesis.errors import EnthesisError
 from enthesis.inference.fit import Fit
@@ -121,7 +121,7 @@ def pairwise_table(
         share = lost / (n + lost) if n + lost else 0.0
         selective = share > conditions.missing_share and lost > 0
         within = (
-            f"{lost} of {n + lost} studies of this comparison give no result for the outcome ({share:.0%})"
+            f"{lost} of {n + lost} studies of this comparison give no result for the outcome ({percent(share)})"
             if lost else "no study of this comparison is known to lack the outcome"
         )  # fmt: skip
         small, across = _across(network, pair, n, conditions)
@@ -218,9 +218,11 @@ def reporting_bias(
     first, second = side[pair[0]], side[pair[1]]
     favoured = pair[0] if first >= second else pair[1]
     if abs(first - second) >= SUBSTANTIAL:
-        contribution = f"{max(first, second):.0%} of the estimate comes from comparisons suspected to favour {favoured}"
+        contribution = (
+            f"{percent(max(first, second))} of the estimate comes from comparisons suspected to favour {favoured}"
+        )
     elif max(first, second, suspected) >= SUBSTANTIAL:
-        contribution = f"{suspected:.0%} of the estimate comes from comparisons under suspicion, in balance"
+        contribution = f"{percent(suspected)} of the estimate comes from comparisons under suspicion, in balance"
     else:
         contribution = "no substantial part of the estimate comes from comparisons under suspicion"
     one_sided = abs(first - second) >= SUBSTANTIAL

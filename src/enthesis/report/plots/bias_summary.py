@@ -37,7 +37,8 @@ def chart(table: pd.DataFrame, *, of: str = "studies") -> alt.Chart:
     data = table.assign(order=[words.index(w) for w in table["judgement"]])
     made = alt.Chart(rows(data)).mark_bar(stroke="white").encode(
         y=alt.Y("domain:N", sort=domains, title=None, axis=alt.Axis(ticks=False, domain=False)),
-        x=alt.X("share:Q", title=f"share of {of}", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+        x=alt.X("share:Q", title=f"share of {of}", axis=alt.Axis(format="%", tickCount=5),
+                scale=alt.Scale(domain=[0, 1])),
         color=alt.Color("judgement:N", title=None, sort=words, scale=alt.Scale(domain=words, range=colours),
                         legend=alt.Legend(orient="bottom", columns=3)),
         order="order:O",

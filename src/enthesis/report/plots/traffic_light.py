@@ -47,7 +47,9 @@ def chart(table: pd.DataFrame, *, weight: str = "contribution") -> alt.LayerChar
         text=lambda d: [percent(v) for v in d["weight"]]
     )
     own = alt.Y("study:N", sort=studies, title=None, axis=None)
-    side = alt.Chart(rows(shares)).encode(y=own, x=alt.X("weight:Q", title=weight, axis=alt.Axis(format="%")))
+    side = alt.Chart(rows(shares)).encode(
+        y=own, x=alt.X("weight:Q", title=weight, axis=alt.Axis(format="%", tickCount=3))
+    )
     bars = side.mark_bar(color="#9aa5b4", height=step * 0.5)
     told = side.mark_text(align="left", dx=4, color=INK, fontSize=11).encode(text="text:N")
     return dressed(
@@ -56,7 +58,7 @@ def chart(table: pd.DataFrame, *, weight: str = "contribution") -> alt.LayerChar
 
 
 def _long(domains: list[str]) -> bool:
-    return label_width(domains) > 46
+    return label_width(domains) > 70
 
 
 def alt_text(table: pd.DataFrame, **_: object) -> str:
