@@ -77,6 +77,14 @@ PARTS: tuple[Part, ...] = (
         limits="enthesis.report.certainty:limits",
     ),
     Part(
+        name="benefit_risk",
+        settings="benefit-risk.toml",
+        compute="enthesis.assess.benefit_risk_part:compute",
+        report="enthesis.report.benefit_risk:sections",
+        json="enthesis.report.benefit_risk:as_json",
+        where="chapters",
+    ),
+    Part(
         name="place",
         settings="place.toml",
         compute="enthesis.assess.place:compute",
