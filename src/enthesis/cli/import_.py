@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from enthesis.cli.importing.cochrane import cochrane, revman
 from enthesis.cli.importing.ctgov import answer, ctgov, questions, search
 from enthesis.cli.importing.records import nbib, pubmed, ris
 from enthesis.cli.importing.tables import table, template
@@ -19,5 +20,7 @@ app.command("ctgov-answer")(answer)
 app.command()(pubmed)
 app.command()(ris)
 app.command()(nbib)
+app.command()(cochrane)
+app.command()(revman)
 app.command()(table)
 app.command()(template)

@@ -17,7 +17,7 @@ from enthesis.errors import DataError, UsageError, unknown_name
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "study": ("study", "studlab", "studyid", "studyname", "studylabel", "studyno", "trial", "trialid", "trialname",
               "s", "ns", "id", "nct", "nctid", "uniqueid", "author", "authors", "authoryear", "firstauthor", "paper",
-              "studyc", "studyn"),
+              "studyc", "studyn", "studyorsubgroup"),
     "treatment": ("treatment", "trt", "treat", "t", "arm", "treatments", "intervention", "drug", "treatname", "therapy",
                   "treatmentname", "trtname", "node", "trtc", "trtn"),
     "comparator": ("comparator", "comp", "control", "ctrl", "versus", "vs"),
@@ -34,7 +34,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
                      "pyar", "tar", "exposuretime"),
     "effect": ("te", "effect", "effectsize", "diff", "lnor", "logor", "lnrr", "logrr", "lnhr", "loghr", "lnirr",
                "logirr", "yi", "d", "md", "smd", "hedgesg", "g", "rd", "contrast", "estimate", "est", "or", "rr",
-               "hr", "irr", "oddsratio", "riskratio", "hazardratio", "rateratio"),
+               "hr", "irr", "oddsratio", "riskratio", "hazardratio", "rateratio", "logoddsratio", "logriskratio",
+               "loghazardratio", "lograteratio"),
     "se_effect": ("sete", "selnor", "selogor", "selnrr", "selogrr", "selnhr", "seloghr", "selnirr", "selogirr",
                   "sediff", "seeffect", "sed", "semd", "sesmd", "serd", "secontrast", "seest", "sey"),
     "variance": ("vi", "variance", "vareffect"),
@@ -78,6 +79,8 @@ SIGNATURES: tuple[dict[str, tuple[str, int]], ...] = (
      "controltotal": ("n", 2)},
     {"experimentalmean": ("mean", 1), "experimentalsd": ("sd", 1), "experimentaln": ("n", 1),
      "controlmean": ("mean", 2), "controlsd": ("sd", 2), "controln": ("n", 2)},
+    {"experimentalmean": ("mean", 1), "experimentalsd": ("sd", 1), "experimentaltotal": ("n", 1),
+     "controlmean": ("mean", 2), "controlsd": ("sd", 2), "controltotal": ("n", 2)},
 )  # fmt: skip
 _SLOTTED = re.compile(r"(.*?[^0-9])[\s._\-\[,(]*([1-9][0-9]?)[\])]?")
 _PERCENT = re.compile(r"%|per\s*cent|pct|proportion", re.IGNORECASE)
@@ -87,6 +90,8 @@ EFFECT_NAMES: dict[str, tuple[str, bool]] = {
     **{f"{log}{m.lower()}": (m, False) for m in ("OR", "RR", "HR", "IRR") for log in ("ln", "log")},
     **{m.lower(): (m, True) for m in ("OR", "RR", "HR", "IRR")},
     "oddsratio": ("OR", True), "riskratio": ("RR", True), "hazardratio": ("HR", True), "rateratio": ("IRR", True),
+    "logoddsratio": ("OR", False), "logriskratio": ("RR", False), "loghazardratio": ("HR", False),
+    "lograteratio": ("IRR", False),
     "md": ("MD", False), "smd": ("SMD", False), "hedgesg": ("SMD", False), "rd": ("RD", False),
 }  # fmt: skip
 
