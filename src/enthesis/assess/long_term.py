@@ -296,7 +296,7 @@ def structure(
     >>> found = structure(bundled_evidence(), ["r-axSpA"])
     >>> first = found[0]
     >>> first.study, first.against, (first.estimate, first.lower, first.upper)
-    ('SURPASS', 'adalimumab-40', (-0.18, -0.65, 0.29))
+    ('SURPASS', 'adalimumab-biosimilar-40', (-0.18, -0.65, 0.29))
     """
     table = evidence.outcomes.set_index("result_id")
     arms: dict[tuple, Progression] = {}
@@ -336,7 +336,7 @@ def _differences(evidence: Evidence, populations: Sequence[str]) -> list[Progres
             outcome=row.outcome, week=float(row.week), estimate=float(row.estimate), lower=float(row.ci_low),
             upper=float(row.ci_high), definition=str(row.note), against=row.comparator_arm_id, row=str(row.result_id),
         )  # fmt: skip
-        found[line.study, line.outcome, line.week, line.estimate] = line
+        found.setdefault((line.study, line.outcome, line.week, line.estimate), line)
     return list(found.values())
 
 

@@ -33,6 +33,7 @@ from enthesis.assess.safety_values import (
     Three,
 )
 from enthesis.assess.safety_words import anchor_sentence, result_sentence
+from enthesis.errors import UsageError
 from enthesis.inference.across_studies import AcrossStudies, predictive_p_value
 from enthesis.inference.bias import synthesise
 from enthesis.inference.borrowing import Borrowed, BorrowingTable, borrowing_table, tipping_points
@@ -408,8 +409,34 @@ def _absolute(anchor: Anchor | None, ratio: RateRatioValue | None, years: Sequen
     return found
 
 
-def with_anchor(result: SafetyResult, anchor: Anchor, settings: SafetySettings) -> SafetyResult:
-    """The same result with absolute numbers from another rate, such as the one a reader knows of a clinic."""
+def with_rate(result: SafetyResult, per_100: float, settings: SafetySettings) -> SafetyResult:
+    """The same result with absolute numbers from a rate that a reader states, taken as known.
+
+    Parameters
+    ----------
+    result : SafetyResult
+    per_100 : float
+        Patients with an event per 100 patient-years on the comparator.
+    settings : SafetySettings
+
+    Returns
+    -------
+    SafetyResult
+
+    Raises
+    ------
+    UsageError
+        When it is not a rate.
+    """
+    if not (np.isfinite(per_100) and 0 < per_100 <= 200):
+        raise UsageError(f"a rate per 100 patient-years lies above 0 and up to 200, not {per_100:g}.")
+    scale = 1e8  # so many patient-years that the stated rate has no uncertainty of its own
+    anchor = Anchor(
+        side="comparator", drug_class=result.comparison[1], rate_of="patients", events=per_100 / 100 * scale,
+        patient_years=scale, studies=(),
+        sentence=f"Absolute numbers start from a stated rate of {per_100:g} patients with an event per 100 "
+        f"patient-years on {result.comparison[1]}, taken as known.",
+    )  # fmt: skip
     changed = replace(result, anchor=anchor, per_1000=_absolute(anchor, result.rate_ratio, settings.years))
     return replace(changed, sentence=result_sentence(changed, settings))
 

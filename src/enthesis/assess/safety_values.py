@@ -118,7 +118,7 @@ class SafetyResult:
         From own data alone, under the vague prior.
     borrowed : dict
         weight (prior), posterior_weight, ess (events the prior is worth), ess_borrowed (events gained), source
-        (studies), average (mean ratio of the sources, with interval), ratio (for a new group of patients like them, wider).
+        (studies), average (mean ratio of the sources, with interval), ratio (for a new group of such patients, wider).
     conflict : dict
         p_value, difference (log ratio), sentence.
     rate_ratio : RateRatioValue or None

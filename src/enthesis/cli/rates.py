@@ -32,6 +32,10 @@ def rates(
         str | None, typer.Option(help="Instead of a table: a bundled review, such as axspa, or a folder.")
     ] = None,
     outcome: Annotated[str | None, typer.Option(help="With --review: an outcome code, such as SERINF.")] = None,
+    population: Annotated[
+        list[str] | None,
+        typer.Option(help="With --review: only this population; repeatable.", show_default="of the main question"),
+    ] = None,
     rate_of: Annotated[
         Literal["events", "patients", "unstated"] | None,
         typer.Option(help="Use rates of events, or of patients with an event.", show_default="the kind all share"),
@@ -73,21 +77,23 @@ def rates(
         raise UsageError("name either a TABLE or --review with --outcome.")
     groups = tuple(by or ("treatment",))
     with working("Pooling rates"):
-        rows, notes = _rows(table, review, outcome, rate_of, column)
+        rows, notes = _rows(table, review, outcome, population, rate_of, column)
         found = _outcome(rows, groups, rate_of or "", model, comparator, tuple(years or ()))
     deliver(_with(found, notes), as_json, export, figure)
     if not found.told["status"]["ok"]:
         raise typer.Exit(4)
 
 
-def _rows(table: Path | None, review: str | None, outcome: str | None, rate_of: str | None, column: Any) -> Any:
-    from enthesis.errors import DataError, UsageError
+def _rows(
+    table: Path | None, review: str | None, outcome: str | None, population: Any, rate_of: str | None, column: Any
+) -> Any:
+    from enthesis.errors import DataError, UsageError, unknown_name
 
     if table is not None:
         from enthesis.assess.rate_table import read_rates
 
-        if outcome:
-            raise UsageError("--outcome names an outcome of a review; a table is read as a whole.")
+        if outcome or population:
+            raise UsageError("--outcome and --population choose rows of a review; a table is read as a whole.")
         read = read_rates(table, rate_of=rate_of or "", columns=columns_of(column))
         return read.rows, read.notes
     from enthesis.assess.overlaps import apart, read_overlaps
@@ -101,15 +107,26 @@ def _rows(table: Path | None, review: str | None, outcome: str | None, rate_of: 
         raise UsageError("--review needs --outcome, such as SERINF.")
     loaded = Review.load(review)
     rows = [r for r in rate_rows(loaded.evidence(), known(outcome).code, loaded.treatments) if r.use != "no"]
-    rows = [r for r in rows if r.subgroup == "all"]
+    asked = set(population or _populations(loaded))
+    known_ones = {r.population for r in rows}
+    for name in sorted(set(population or ()) - known_ones):
+        raise unknown_name("population with such a rate", name, known_ones)
+    rows = [r for r in rows if r.subgroup == "all" and r.population in asked]
     kept = apart([r for r in rows if r.counted], read_overlaps(loaded.folder / "overlaps.toml"))
-    notes = [f"{len(rows)} rows of all patients; {sum(not r.counted for r in rows)} print no count or time at risk."]
+    notes = [f"{len(rows)} rows of all patients with {', '.join(sorted(asked))}; {sum(not r.counted for r in rows)} "
+             "print no count or time at risk."]  # fmt: skip
     notes += [drop.sentence for drop in kept.dropped]
     if not kept.rows:
         raise DataError(
             f"no row of {known(outcome).code} has a count and a time at risk", fix="Choose another outcome."
         )
     return kept.rows, tuple(notes)
+
+
+def _populations(loaded: Any) -> tuple[str, ...]:
+    return (
+        loaded.question(loaded.main_question).populations if loaded.main_question else loaded.questions[0].populations
+    )
 
 
 def _outcome(rows: Any, by: tuple[str, ...], rate_of: str, model: str, comparator: str | None, years: Any) -> Outcome:

@@ -34,6 +34,8 @@ IntervalMethod = Literal["exact", "mid-p"]
 
 #: an sd (or alpha) of the logs of rates above this is no heterogeneity but a search that runs away
 _WIDEST = 20.0
+#: an interval of a rate whose ends differ by more than exp of this is no answer
+_LOOSEST = 9.0
 
 
 def rate_interval(
@@ -271,9 +273,9 @@ def _profiled(r: Array, E: Array, model: str, likelihood) -> PooledRate:
         predicted = tuple(float(x) for x in np.exp(mu) * stats.gamma.ppf([0.025, 0.975], 1 / s, scale=s))
     else:
         predicted = (float(np.exp(lower)), float(np.exp(upper)))
-    ok = bool(np.isfinite(lower) and np.isfinite(upper) and s < _WIDEST * 0.99)
+    ok = bool(upper - lower < _LOOSEST and s < _WIDEST * 0.99)
     message = "Maximum likelihood, interval of the profile likelihood; studies without events count." if ok else (
-        "The likelihood has no clear maximum or its interval no end: too few events for this model. Use 'common'."
+        "The studies are too few or too different for this model: its interval has no end. Show them one by one."
     )  # fmt: skip
     return PooledRate(
         model=model, estimate=float(np.exp(mu)), lower=float(np.exp(lower)), upper=float(np.exp(upper)),

@@ -34,7 +34,8 @@ def table_of(groups: Sequence[RateGroup]) -> pd.DataFrame:
         name = ", ".join(part for part in group.name if part) or "all"
         for row in group.rows:
             rate, lower, upper = row.per_100
-            label = f"{row.study_id} ({row.events:g} in {row.exposure:,.0f} PY)"
+            what = "patients" if group.rate_of == "patients" else "events"
+            label = f"{row.study_id} ({row.events:g} {what} in {row.exposure:,.0f} PY)"
             lines.append((label, name, rate, lower, upper, False, np.nan, np.nan))
         if group.pooled.k > 1:
             low, high = group.pooled.predicted
