@@ -77,6 +77,15 @@ PARTS: tuple[Part, ...] = (
         limits="enthesis.report.certainty:limits",
     ),
     Part(
+        name="thresholds",
+        settings="thresholds.toml",
+        compute="enthesis.assess.threshold_part:compute",
+        report="enthesis.report.thresholds:sections",
+        json="enthesis.report.thresholds:as_json",
+        messages="enthesis.report.thresholds:messages",
+        where="chapters",
+    ),
+    Part(
         name="benefit_risk",
         settings="benefit-risk.toml",
         compute="enthesis.assess.benefit_risk_part:compute",

@@ -34,7 +34,7 @@ def chart(table: pd.DataFrame, *, titles: dict[str, str] | None = None) -> alt.H
     ends = np.cumsum(w, axis=1)
     parts = pd.DataFrame([
         {"alternative": str(shown["alternative"][i]), "criterion": named[k], "a": float(ends[i, k] - w[i, k]),
-         "b": float(ends[i, k]), "middle": float(ends[i, k] - w[i, k] / 2), "text": percent(w[i, k])}
+         "b": float(ends[i, k]), "middle": float(ends[i, k] - w[i, k] / 2), "text": _inside(w[i, k])}
         for i in range(len(shown)) for k in range(len(criteria))
     ], columns=["alternative", "criterion", "a", "b", "middle", "text"])  # fmt: skip
     order = shown["alternative"].astype(str).tolist()
@@ -60,6 +60,11 @@ def chart(table: pd.DataFrame, *, titles: dict[str, str] | None = None) -> alt.H
                                                                  anchor="start"))  # fmt: skip
     middle = alt.layer(bars, words).properties(width=380, height=height)
     return dressed(alt.hconcat(middle, beside, spacing=10))
+
+
+def _inside(share: float) -> str:
+    """The share where its part of the bar has room for it."""
+    return percent(share) if share >= 0.06 else ""
 
 
 def alt_text(table: pd.DataFrame, *, titles: dict[str, str] | None = None) -> str:
