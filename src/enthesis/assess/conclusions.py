@@ -60,13 +60,13 @@ class Conclusion:
     near : float or None
         It is called near when its odds are within this factor of those of the threshold; None for that of the file.
     population : str
-        In words; empty for the stratum of the question.
+        In words; empty for the stratum of the question, or of risk.
     shows : str
         Expression of the quantity shown beside it; empty for the first one in `probability`.
     matters : str
         What would follow, in words.
-    outcome, stratum, line : str
-        Of the results of long-term safety that it reads.
+    outcome, stratum : str
+        Of the result of long-term safety that it reads.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,39}$")]
@@ -80,7 +80,6 @@ class Conclusion:
     matters: str = ""
     outcome: str = ""
     stratum: str = ""
-    line: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +114,7 @@ class Concluded:
     studies : tuple of str
         Studies of the network behind it.
     borrowed : float or None
-        Share of the information that comes from another indication, where some does.
+        For long-term safety: the share of the information, in events, that comes from other indications.
     problem : str
     before : Earlier or None
         In the last recorded run.
@@ -174,7 +173,7 @@ class Conclusions:
 def asked(conclusion: Conclusion) -> str:
     """Identity of what a conclusion asks: expression, threshold, question; not its words."""
     c = conclusion
-    return content_hash((parse(c.probability).tree, c.threshold, c.question, c.outcome, c.stratum, c.line))[:16]
+    return content_hash((parse(c.probability).tree, c.threshold, c.question, c.outcome, c.stratum))[:16]
 
 
 def read_conclusions(path: Path | str) -> tuple[Conclusion, ...]:
@@ -268,7 +267,9 @@ def conclude(conclusion: Conclusion, run: Run, done: Mapping[str, Any], before: 
             scope = fit_scope(answer.fit, answer.baseline.risk if answer.baseline else None)
             more["studies"] = answer.fit.network.studies
         else:
-            scope, more["borrowed"] = _safety_scope(c, done)
+            scope, told = _safety_scope(c, done)
+            population = population or told.stratum_label
+            more = {"borrowed": _borrowed(told), "studies": tuple(s.study for s in told.sources if not s.left_out)}
         found = parse(c.probability).evaluate(scope)
         if isinstance(found, bool) or not isinstance(found, float) or not 0 <= found <= 1 or np.isnan(found):
             raise UsageError(f"{c.probability!r} is not a probability.")
@@ -323,31 +324,33 @@ def _written(word: str) -> str:
     return f'"{word}"' if " " in word else word
 
 
-def _safety_scope(c: Conclusion, done: Mapping[str, Any]) -> tuple[Scope, float | None]:
-    """Rate ratios of long-term safety by treatment and comparator, for the outcome and stratum of the conclusion."""
+def _safety_scope(c: Conclusion, done: Mapping[str, Any]) -> tuple[Scope, Any]:
+    """The rate ratio of long-term safety for the outcome and stratum of the conclusion, and its result."""
     if "safety" not in done:
         raise UsageError("long-term safety was not computed in this run.")
-    mine = [
-        r for r in done["safety"].results
-        if r.outcome == c.outcome and (not c.stratum or r.stratum == c.stratum)
-        and (not c.population or r.population == c.population)
-    ]  # fmt: skip
-    known = {tuple(r.comparison): r for r in mine}
-    if not mine:
-        have = sorted({f"{r.outcome} ({r.stratum or 'all'})" for r in done["safety"].results})
-        raise unknown_name("safety result", f"{c.outcome} ({c.stratum or 'all'})", have)
-    borrowed = [float(r.borrowed["weight"]) for r in mine if r.borrowed]
+    results = done["safety"].results
+    found = next((r for r in results if r.outcome == c.outcome and c.stratum in ("", r.stratum)), None)
+    if found is None:
+        raise unknown_name("safety result", f"{c.outcome} {c.stratum}", [f"{r.outcome} {r.stratum}" for r in results])
+    if found.rate_ratio is None:
+        raise UsageError(f"there are no data on {found.name} in {found.stratum_label}.")
+    draws = np.asarray(found.rate_ratio.draws, dtype=float)
+    weights = np.full(len(draws), 1 / len(draws))
 
     def ratio(treatment: str, comparator: str) -> Draws:
-        found = known.get((treatment, comparator))
-        turned = known.get((comparator, treatment))
-        if found is None and turned is None:
-            raise unknown_name("comparison", f"{treatment} : {comparator}", [" : ".join(k) for k in known])
-        draws = np.asarray((found or turned).rate_ratio.draws, dtype=float)
-        draws = draws if found is not None else 1 / draws
-        return Draws(draws, np.full(len(draws), 1 / len(draws)), source=f"safety {c.outcome}")
+        pair = (treatment, comparator)
+        if pair not in (found.comparison, found.comparison[::-1]):
+            raise unknown_name("comparison", " : ".join(pair), [" : ".join(found.comparison)])
+        return Draws(draws if pair == found.comparison else 1 / draws, weights, source=f"safety {c.outcome}")
 
-    return Scope({"RR": ratio, "IRR": ratio, "HR": ratio}), max(borrowed, default=None)
+    return Scope({"RR": ratio, "IRR": ratio, "HR": ratio}), found
+
+
+def _borrowed(result: Any) -> float:
+    """Events borrowed over events borrowed and own; 1 when own data alone give no ratio."""
+    gained = max(0.0, float(result.borrowed.get("ess_borrowed") or 0.0))
+    own = sum(result.own_events.values()) if result.own_ratio is not None else 0.0
+    return gained / (gained + own) if gained + own else 0.0
 
 
 __all__ = ["Concluded", "Conclusion", "Conclusions", "Earlier", "asked", "compute", "conclude", "read_conclusions",

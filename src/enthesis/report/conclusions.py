@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from enthesis.report.values import Cell, Column, Link, Parts, Row, Section, Strong, Table, Text, anchor
-from enthesis.report.wording import count, interval, number
+from enthesis.report.wording import count, interval, number, percent
 
 if TYPE_CHECKING:
     from enthesis.assess.conclusions import Concluded, Conclusions
@@ -41,7 +41,7 @@ def sections(value: Conclusions, run: Run, read: Any) -> tuple[Section, ...]:
             Cell((number(r.probability, 3) if r.probability is not None else "–",)),
             Cell((number(c.threshold),)),
             Cell((size_words(r) or r.problem or "–",)),
-            Cell(source),
+            Cell(source if c.question else (f"long-term safety, {c.outcome}",)),
         ]
         if compared:
             cells.insert(4, Cell((before_words(r),)))
@@ -79,7 +79,8 @@ def size_words(r: Concluded) -> str:
     """The quantity behind the probability with its interval; empty when there is none."""
     if r.estimate is None or r.lower is None or r.upper is None:
         return ""
-    return f"{r.shows} {interval(r.estimate, r.lower, r.upper)}"
+    told = f"{r.shows} {interval(r.estimate, r.lower, r.upper)}"
+    return told if r.borrowed is None else f"{told}; {percent(r.borrowed)} borrowed"
 
 
 def messages(value: Conclusions, run: Run, read: Any) -> tuple[Parts, ...]:
