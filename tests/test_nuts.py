@@ -130,6 +130,42 @@ def test_auto_moves_to_nuts_when_the_certificate_fails_and_says_why(monkeypatch)
     assert not en.fit(network(), engine="laplace", draws=FEW).status.ok
 
 
+def test_auto_gives_the_deterministic_result_not_ok_when_sampling_reaches_its_bound(monkeypatch):
+    real = laplace.posterior
+    monkeypatch.setattr(
+        laplace,
+        "posterior",
+        lambda *a, **k: replace(real(*a, **k), status=Status(ok=False, message="Pareto k 0.91.")),
+    )
+    monkeypatch.setattr(nuts, "BOUND", 1e5)
+    fit = en.fit(network(), engine="auto", draws=FEW)
+    assert fit.engine == "laplace"
+    assert not fit.status.ok
+    assert "Pareto k 0.91. Then sampling was stopped after" in fit.status.message
+    assert fit.diagnostics["tried"][0]["engine"] == "nuts"
+
+
+def test_draws_before_the_bound_are_the_first_of_a_whole_run():
+    whole = sample(correlated_normal, np.zeros((4, 3)), warmup=100, draws=300, seed=2)
+    cut = sample(correlated_normal, np.zeros((4, 3)), warmup=100, draws=300, seed=2, limit=whole.evaluations // 2)
+    assert cut.stopped
+    assert not whole.stopped
+    assert 0 < cut.x.shape[1] < 300
+    assert cut.x == pytest.approx(whole.x[:, : cut.x.shape[1]])
+    assert cut.energy.shape == cut.x.shape[:2]
+
+
+def test_chains_cut_at_the_bound_are_judged_by_what_they_have():
+    target = BY_NAME["contrasts"].target
+    whole = nuts.posterior(target, draws=8000, seed=1)
+    assert not whole.diagnostics["stopped"]
+    enough = whole.diagnostics["evaluations"] * 0.6 * (target.size + len(target.hypers) + nuts.OVERHEAD)
+    found = nuts.posterior(target, draws=8000, seed=1, bound=enough)
+    assert found.diagnostics["stopped"]
+    assert 1000 <= len(found.theta) < 8000
+    assert len(found.theta) % 4 == 0
+
+
 def test_auto_stays_with_a_deterministic_result_that_can_be_trusted():
     fit = en.fit(network(), engine="auto", draws=FEW)
     assert fit.engine == "laplace"

@@ -199,9 +199,10 @@ def fit(
         Default: random effects with a half-normal(1) prior on tau; common effects for the engines of rare events.
     engine : {"auto", "gls", "laplace", "nuts", "mh", "nch", "nch-approximate", "plr"}
         `laplace` is the deterministic Bayesian engine (exact for normal data), `nuts` samples; `auto` takes the first,
-        and the second when the status of the first is not ok (`diagnostics["tried"]` then says why). `gls` ignores
-        priors. For odds ratios of rare events: `mh` (Mantel-Haenszel), `nch` (non-central hypergeometric, exact or
-        approximated), `plr` (penalised likelihood); see `inference.rare`.
+        and the second when the status of the first is not ok (`diagnostics["tried"]` then says why). It lets `nuts`
+        work for a bounded number of evaluations, about two minutes; when that was not enough the answer is that of
+        `laplace`, not ok. `gls` ignores priors. For odds ratios of rare events: `mh` (Mantel-Haenszel), `nch`
+        (non-central hypergeometric, exact or approximated), `plr` (penalised likelihood); see `inference.rare`.
     tau : {"REML", "ML", "DL", "PM", "HE", "SJ", "EB", "HS", "HSk", "PMM", "DLIT", "SJIT"}
         Estimator of tau for `gls`; see `inference.tau` for which are defined for studies of three or more arms.
     tau_interval : {"Q-profile", "profile likelihood"}
@@ -447,8 +448,15 @@ def _posterior(target: Target, wanted: str, seed: int, draws: int) -> tuple[str,
     found = (exact if exact.applies(target) else laplace).posterior(target, draws=draws, seed=seed)
     if wanted != "auto" or found.status.ok:
         return "laplace", found
+    try:
+        sampled = nuts.posterior(target, draws=draws, seed=seed, bound=nuts.BOUND)
+    except nuts.Stopped as stopped:
+        tried = {"engine": "nuts", "why": f"{stopped}"}
+        message = f"{found.status.message} Then {stopped}; ask for the engine nuts to wait for it."
+        return "laplace", replace(
+            found, status=Status(ok=False, message=message), diagnostics={**found.diagnostics, "tried": [tried]}
+        )
     tried = {"engine": "laplace", "why": found.status.message, "diagnostics": found.diagnostics}
-    sampled = nuts.posterior(target, draws=draws, seed=seed)
     return "nuts", replace(sampled, diagnostics={**sampled.diagnostics, "tried": [tried]})
 
 

@@ -29,10 +29,17 @@ SHORTEST = 250
 ACCEPT, ACCEPT_AGAIN = 0.9, 0.98
 #: limits of Vehtari A et al., Bayesian Anal 2021;16:667, and of Betancourt M, arXiv:1604.00695
 R_HAT_LIMIT, ESS_LIMIT, BFMI_LIMIT = 1.01, 400.0, 0.2
+#: bound on the work of one call: evaluations of the density times (coordinates + OVERHEAD), 0.2 microseconds each on
+#: one core of 2024, so about two minutes. A count and not a time, so that results do not depend on the machine
+BOUND, OVERHEAD = 6e8, 500
 #: draws of a starting point before giving up
 MAX_STARTS = 40
 #: the first so many effects and hyperparameters are scaled together; beyond this many, one by one
 MOST_DENSE = 200
+
+
+class Stopped(Exception):
+    """The bound was reached before there were enough draws to judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +59,7 @@ class Convergence:
     divergences: int
 
 
-def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
+def posterior(target: Target, *, draws: int, seed: int, bound: float | None = None) -> Posterior:
     """The posterior of any target, by sampling.
 
     Parameters
@@ -61,21 +68,36 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
     draws : int
         Over all chains; rounded up to a multiple of four. Draws of one chain follow each other.
     seed : int
+    bound : float, optional
+        On evaluations of the density times (coordinates + 500), such as `BOUND`. What was drawn until then is judged as
+        usual, and `diagnostics["stopped"]` says that it is less than was asked for. Default: none.
 
     Returns
     -------
     Posterior
         Weights are equal. `status.ok` is False when the chains disagree (R-hat above 1.01), are worth fewer than 400
         independent draws, or diverge.
+
+    Raises
+    ------
+    Stopped
+        When the bound was reached before each chain had 250 draws.
     """
     density = JointDensity(target)
     start = _starts(density, np.random.default_rng(seed))
     each = -(-draws // CHAINS)
+    limit = None if bound is None else int(bound / (density.size + OVERHEAD))
     accept, attempts = ACCEPT, 1
-    chains = _run(density, start, each, seed, accept)
-    if chains.divergent.any():
-        accept, attempts = ACCEPT_AGAIN, 2
-        chains = _run(density, start, each, seed, accept)
+    chains = _run(density, start, each, seed, accept, limit)
+    if chains.divergent.any() and not chains.stopped:
+        again = _run(density, start, each, seed, ACCEPT_AGAIN, None if limit is None else limit - chains.evaluations)
+        if again.x.shape[1] >= SHORTEST:
+            accept, attempts, chains = ACCEPT_AGAIN, 2, again
+    if chains.x.shape[1] < SHORTEST:
+        raise Stopped(
+            f"sampling was stopped after {chains.evaluations:,} evaluations of the density, its bound, before the "
+            "chains could be judged"
+        )
     point = density.point(chains.x.reshape(-1, density.size))
     reported = np.concatenate([point.theta, point.h], axis=1).reshape(CHAINS, -1, target.size + len(target.hypers))
     found = convergence(reported, chains)
@@ -104,6 +126,7 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
             "attempts": attempts,
             "mean_depth": float(chains.depth.mean()),
             "evaluations": chains.evaluations,
+            "stopped": chains.stopped,
         },
     )
 
@@ -168,7 +191,7 @@ def _starts(density: JointDensity, rng: np.random.Generator) -> Array:
     )
 
 
-def _run(density: JointDensity, start: Array, each: int, seed: int, accept: float) -> Chains:
+def _run(density: JointDensity, start: Array, each: int, seed: int, accept: float, limit: int | None) -> Chains:
     together = density.P + density.H
     return sample(
         density,
@@ -178,6 +201,7 @@ def _run(density: JointDensity, start: Array, each: int, seed: int, accept: floa
         seed=seed,
         dense=together if together <= MOST_DENSE else 0,
         accept=accept,
+        limit=limit,
     )
 
 

@@ -37,6 +37,7 @@ class Chains:
     Parameters
     ----------
     x : float array, shape (chains, draws, coordinates)
+        Fewer draws than asked for when the sampler was stopped, perhaps none.
     energy : float array, shape (chains, draws)
     divergent : bool array, shape (chains, draws)
     depth : int array, shape (chains, draws)
@@ -44,6 +45,8 @@ class Chains:
     step : float array, shape (chains,)
     evaluations : int
         Of the density, warm-up included, all chains.
+    stopped : bool
+        Whether the limit of evaluations ended the run.
     """
 
     x: Array
@@ -52,6 +55,7 @@ class Chains:
     depth: NDArray[np.int64]
     step: Array
     evaluations: int
+    stopped: bool = False
 
 
 def sample(
@@ -64,6 +68,7 @@ def sample(
     dense: int = 0,
     accept: float = 0.8,
     max_depth: int = 10,
+    limit: int | None = None,
 ) -> Chains:
     """Draw from a density by one chain for each starting point.
 
@@ -82,6 +87,9 @@ def sample(
         Mean acceptance that the step size is tuned to; higher is slower and bends less off the trajectory.
     max_depth : int
         A trajectory takes at most 2^max_depth steps.
+    limit : int, optional
+        No more evaluations of the density than this, all chains together; the draws that all chains have by then are
+        returned.
 
     Returns
     -------
@@ -107,7 +115,7 @@ def sample(
     running = {i: c.run() for i, c in enumerate(chains)}
     asked = {i: next(r) for i, r in running.items()}
     count = 0
-    while asked:
+    while asked and (limit is None or count < limit):
         value, gradient = density(np.array(list(asked.values())))
         count += len(value)
         following = {}
@@ -117,13 +125,15 @@ def sample(
             except StopIteration:
                 continue
         asked = following
+    done = min(c.done for c in chains)
     return Chains(
-        x=np.array([c.x for c in chains]),
-        energy=np.array([c.energy for c in chains]),
-        divergent=np.array([c.divergent for c in chains]),
-        depth=np.array([c.depth for c in chains]),
+        x=np.array([c.x[:done] for c in chains]),
+        energy=np.array([c.energy[:done] for c in chains]),
+        divergent=np.array([c.divergent[:done] for c in chains]),
+        depth=np.array([c.depth[:done] for c in chains]),
         step=np.array([c.step for c in chains]),
         evaluations=count,
+        stopped=bool(asked),
     )
 
 
@@ -189,6 +199,7 @@ class _Chain:
         self.energy = np.empty(draws)
         self.divergent = np.zeros(draws, dtype=bool)
         self.depth = np.zeros(draws, dtype=int)
+        self.done = 0
 
     def run(self) -> Asking:
         """Warm up and draw."""
@@ -220,6 +231,7 @@ class _Chain:
     def _keep(self, i: int, here: _State) -> None:
         self.x[i], self.energy[i] = here.x, self.begin_energy
         self.divergent[i], self.depth[i] = self.diverged, self.reached
+        self.done = i + 1
 
     def _begin(self, here: _State) -> _State:
         """A fresh momentum at a point; the gradient is scaled anew, since the scale may have changed."""
