@@ -21,7 +21,9 @@ from scipy.stats import norm
 
 HERE = Path(__file__).parent
 TESTS = HERE.parents[1] / "tests"
-sys.path.insert(0, str(TESTS))
+sys.path[:0] = [str(TESTS), str(HERE.parents[1] / "benchmarks")]
+
+from bayesian import simulated as simulated_rows  # noqa: E402
 
 import enthesis as en  # noqa: E402
 from enthesis.inference import exact, laplace, nuts  # noqa: E402
@@ -42,8 +44,11 @@ TABLES = {
         en.Model(effects=en.PerTreatment(prior=en.Normal(0, 2))),
     ),
 }
+#: a large network of the benchmarks: treatments, studies
+LARGE = (100, 1000)
 #: the rare network: studies, patients on A, and on each of B and C, risk on A, odds ratios of B and C, repetitions
-RARE = {"studies": 20, "n_reference": 400, "n_other": 100, "risk": 0.005, "odds_ratios": (0.5, 1.5), "repeats": 100}
+RARE = {"studies": 20, "n_reference": 400, "n_other": 100, "risk": 0.005, "odds_ratios": (0.5, 1.5), "repeats": 100,
+        "by_nuts": 5}  # fmt: skip
 
 
 def _family(family: Family) -> Target:
@@ -58,7 +63,20 @@ def _table(name: str) -> Target:
 def cases() -> dict[str, Callable[[], Target]]:
     """Name and target of every case; those that the exact engine answers without study effects are left out."""
     found = {f.name: (lambda f=f: _family(f)) for f in FAMILIES}
-    return found | {name: (lambda name=name: _table(name)) for name in TABLES}
+    found |= {name: (lambda name=name: _table(name)) for name in TABLES}
+    return found | {"unrelated mean effects, one without events": _unbounded, "100 treatments, 1,000 studies": _large}
+
+
+def _unbounded() -> Target:
+    """Smoking cessation with the reference for which one comparison has only a study without events in one arm."""
+    table = pd.read_csv(TESTS / "tables" / "hasselblad1998.csv")[["study", "trt", "xi", "ni"]]
+    table.columns = ["study", "treatment", "events", "n"]
+    network = en.from_table(table, measure="OR", reference="ind_counseling")
+    return compile_target(en.Model(consistency=en.UnrelatedMeanEffects(prior=en.Normal(0, 10))), network)
+
+
+def _large() -> Target:
+    return compile_target(en.Model(), en.from_table(simulated_rows(*LARGE), measure="OR", reference="T000"))
 
 
 def compared(target: Target, draws: int) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -120,31 +138,72 @@ def rare_network(seed: int) -> en.Network:
 
 
 def rare() -> pd.DataFrame:
-    """Log odds ratios of rare networks by each way: one data set in full, bias and coverage over many."""
+    """Log odds ratios of rare networks by each way: one data set in full, bias and coverage over many.
+
+    `largest_gap` is the largest difference of an estimate or an end of an interval from that of the grid, in posterior
+    standard deviations.
+    """
     model = en.Model(effects=en.PerTreatment(prior=en.Normal(0, 2)), heterogeneity=en.Common())
     ways = {"nuts": "nuts", "laplace": "laplace", "half an event added": "gls"}
     truth = dict(zip("BC", np.log(RARE["odds_ratios"]), strict=True))
     rows = []
     for seed in range(RARE["repeats"]):
         network = rare_network(seed)
+        for treatment, numbers in on_grid(network).items():
+            rows.append((seed, treatment, "grid", truth[treatment], *numbers))
         for name, engine in ways.items():
-            if engine == "nuts" and seed > 0:
+            if engine == "nuts" and seed >= RARE["by_nuts"]:
                 continue
             fit = en.fit(network, model, engine=engine)
             for treatment, value in truth.items():
                 at = fit.treatments.index(treatment)
-                lower, upper = _interval(fit, at)
-                rows.append(
-                    (seed, treatment, name, value, fit.estimate[at], np.sqrt(fit.covariance[at, at]), lower, upper)
-                )
+                sd = np.sqrt(fit.covariance[at, at])
+                rows.append((seed, treatment, name, value, fit.estimate[at], sd, *_interval(fit, at)))
     columns = ["seed", "treatment", "by", "truth", "estimate", "sd", "lower", "upper"]
     found = pd.DataFrame(rows, columns=columns)
     found["covered"] = (found["lower"] <= found["truth"]) & (found["truth"] <= found["upper"])
     first = found[found["seed"] == 0].set_index(["treatment", "by"])[["truth", "estimate", "sd", "lower", "upper"]]
+    exact = found[found["by"] == "grid"].set_index(["seed", "treatment"])
+    at = pd.MultiIndex.from_frame(found[["seed", "treatment"]])
+    sd = exact.loc[at, "sd"].to_numpy()
+    gaps = [(found[x] - exact.loc[at, x].to_numpy()).abs() / sd for x in ("estimate", "lower", "upper")]
+    found["gap"] = np.max(gaps, axis=0)
     over = found.groupby(["treatment", "by"]).agg(
-        networks=("seed", "size"), mean_estimate=("estimate", "mean"), coverage=("covered", "mean")
-    )
+        networks=("seed", "size"), mean_estimate=("estimate", "mean"), coverage=("covered", "mean"),
+        largest_gap=("gap", "max"),
+    )  # fmt: skip
     return first.join(over).reset_index()
+
+
+def on_grid(network: en.Network, prior_sd: float = 2.0) -> dict[str, tuple[float, float, float, float]]:
+    """Mean, sd and 95 % interval of the effects of B and C by plain integration on a grid; nothing is shared.
+
+    The likelihood of each study is integrated over its baseline by the trapezoidal rule at each point of a grid of both
+    effects; common effects, logit link, baselines with the prior Normal(0, 100²).
+    """
+    d = np.linspace(-8, 4, 161)
+    mu = np.r_[np.linspace(-350, -16, 120), np.linspace(-15.9, 1, 170)]
+    log_width = np.log(np.gradient(mu))[:, None, None] - 0.5 * (mu[:, None, None] / 100) ** 2
+    mu = mu[:, None, None]
+    effect = {"A": 0.0, "B": d[:, None], "C": d[None, :]}
+    block = network.blocks[0]
+    log_p = -0.5 * (d[:, None] ** 2 + d[None, :] ** 2) / prior_sd**2
+    for study in np.unique(block.study):
+        value = log_width
+        for i in np.flatnonzero(block.study == study):
+            eta = mu + effect[network.treatment_names[block.treatment[i]]]
+            value = value + block.r[i] * eta - block.n[i] * np.logaddexp(0, eta)
+        top = value.max()
+        log_p = log_p + np.log(np.exp(value - top).sum(0)) + top
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    out = {}
+    for name, margin in (("B", p.sum(1)), ("C", p.sum(0))):
+        mean = float(margin @ d)
+        cdf = np.cumsum(margin) - 0.5 * margin
+        lower, upper = np.interp([0.025, 0.975], cdf, d)
+        out[name] = (mean, float(np.sqrt(margin @ (d - mean) ** 2)), float(lower), float(upper))
+    return out
 
 
 def _interval(fit: en.Fit, at: int) -> tuple[float, float]:
