@@ -1,5 +1,7 @@
 """The rules of parsing registry records with results, each as a sentence."""
 
+import re
+
 import pytest
 
 from ctgov_records import (
@@ -17,6 +19,8 @@ from ctgov_records import (
     protocol,
     record,
 )
+from enthesis.evidence import bundled_evidence
+from enthesis.evidence.sources.ctgov import words
 from enthesis.evidence.sources.ctgov.parse import Known, parse
 from enthesis.evidence.sources.ctgov.printed import count_behind
 from enthesis.evidence.sources.ctgov.record import leaves
@@ -317,14 +321,18 @@ def test_without_an_extension_the_time_frame_of_the_events_stands():
         ("Percentage of Subjects With Treatment-Emergent Adverse Events (TEAEs)", "NUMBER", "AE"),
         ("Percentage of Subjects With Serious Adverse Events (SAEs)", "NUMBER", "SAE"),
         ("Percentage of Subjects With Adverse Events Leading to Withdrawal", "NUMBER", "AE-DISC"),
+        ("Change From Baseline in hsCRP", "MEAN", "dCRP"),
         ("Time to ASAS40 Response", "MEAN", ""),
+        ("ASAS20, ASAS40 and ASAS 5/6 Over Time", "NUMBER", ""),
+        ("Change in Total and Night Back Pain", "MEAN", ""),
+        ("Number of Subjects With AEs, Serious AEs and Discontinuations", "NUMBER", ""),
         ("Plasma Concentration of Adalimumab", "MEAN", ""),
         ("ASAS40 Response in Patients and Change in BASDAI", "NUMBER", "ASAS40"),
         ("BASDAI at Week 12", "MEAN", ""),
     ],
 )
 def test_titles_are_mapped_to_codes(title, param, code):
-    unit = "percentage of participants" if param == "NUMBER" else "units"
+    unit = "percentage of participants" if param == "NUMBER" else "mg/L"
     values = (
         ("11.7", "41.9")
         if param == "NUMBER"
@@ -332,6 +340,47 @@ def test_titles_are_mapped_to_codes(title, param, code):
     )
     found = outcomes(parsed(measure(title, param, unit, values, dispersionType="Standard Deviation")))
     assert {f.outcome for f in found} == {code}
+
+
+def test_a_title_of_several_outcomes_is_for_a_person():
+    (question,) = parsed(asas40() | {"title": "ASAS20, ASAS40 and ASAS 5/6 Response"}).review
+    assert question.reason == "the title fits several outcomes: ASAS20, ASAS40, ASAS5/6"
+
+
+def test_a_class_that_names_one_of_several_outcomes_is_that_outcome():
+    classes = [{"title": name, **measurements("11.7", "41.9")[0]} for name in ("ASAS20", "ASAS40")]
+    found = outcomes(parsed(asas40() | {"title": "ASAS20, ASAS40 Response at Week 12", "classes": classes}))
+    assert [f.outcome for f in found] == ["ASAS20", "ASAS20", "ASAS40", "ASAS40"]
+
+
+def titles_read_by_hand():
+    """Titles of outcome measures as the bundled evidence quotes them, with the code and kind that a person chose."""
+    rows = bundled_evidence().outcomes
+    rows = rows[rows.source_id.str.startswith("ctgov_") & rows.measure.isin(["binary", "continuous"])]
+    found = {
+        (match["title"], code, kind)
+        for text, code, kind in zip(rows.locator, rows.outcome, rows.measure)
+        if (match := re.match(r"(Outcome measure|Primary|Secondary): (?P<title>[^(]*?)(, class .*|\(.*)?$", text))
+    }
+    return sorted(found)
+
+
+def test_no_title_that_a_person_read_is_mapped_to_another_code():
+    wrong = [
+        (title, code, meant.value)
+        for title, code, kind in titles_read_by_hand()
+        if (meant := words.outcome(title, "", kind)).value not in ("", code)
+        and "Number of Participants With Adverse" not in title  # its classes say which
+        and not ("CRP" in title and code == "CRP-ratio")  # its unit says so
+    ]
+    assert wrong == []
+
+
+def test_most_titles_that_a_person_read_are_mapped_and_the_others_are_asked_about():
+    found = [words.outcome(title, "", kind) for title, _, kind in titles_read_by_hand()]
+    assert len(found) > 100
+    assert sum(bool(meant.value) for meant in found) > 0.8 * len(found)
+    assert sum(not meant.value and not meant.doubt for meant in found) < 0.05 * len(found)
 
 
 def test_a_title_that_no_rule_fits_but_that_speaks_of_the_dictionary_is_for_a_person():
@@ -425,6 +474,12 @@ def test_a_standard_deviation_that_does_not_fit_the_scale_is_for_a_person_and_th
     assert (question.kind, "too small for the scale of dBASFI" in question.reason) == ("scale", True)
     told = {"NCT00000001": Known(decisions={("scale", question.subject): "ok"})}
     assert not outcomes(parsed(one, known=told))[0].doubt
+
+
+def test_a_change_of_crp_that_is_not_in_mg_per_litre_is_for_a_person():
+    values = ({"value": "1.05", "spread": "0.4"}, {"value": "0.55", "spread": "0.4"})
+    one = measure("Change From Baseline in hsCRP", "MEAN", "ratio", values, dispersionType="Standard Deviation")
+    assert parsed(one).review[0].reason == "the unit 'ratio' is not that of dCRP"
 
 
 def test_another_scale_in_the_description_is_for_a_person():
@@ -532,6 +587,34 @@ def test_what_a_record_has_beyond_what_is_known_is_reported():
     found = reasons(parse(as_bytes(source))[0])
     assert "no part of a record that this parser knows" in found["/resultsSection/newModule"]
     assert f"{FIRST}/extra~1key" in found
+
+
+def test_a_second_line_of_a_group_for_one_term_is_reported():
+    events = adverse()
+    events["otherEvents"][0]["stats"].append({"groupId": "EG000", "numAffected": 7, "numAtRisk": 60})
+    found = parsed(adverseEventsModule=events)
+    assert "the group id 'EG000' has a second line for this term" in reasons(found).values()
+
+
+def test_a_second_denominator_of_a_group_is_reported_and_the_first_holds():
+    doubled = denominators(60, 62)
+    doubled[0]["counts"].append({"groupId": "OG000", "value": "59"})
+    found = parsed(asas40(denoms=doubled))
+    assert outcomes(found)[0].n == "60"
+    assert "a second denominator of the group 'OG000'" in reasons(found).values()
+
+
+def test_a_period_that_names_no_weeks_says_nothing_about_the_end_of_an_arm():
+    module = flow()
+    module["periods"][1]["milestones"][0]["achievements"][0]["numSubjects"] = "3"
+    module["periods"][1]["title"] = "Open-Label Period"
+    deaths = {f.arm: f.week for f in parsed(participantFlowModule=module).facts if f.outcome == "DEATH"}
+    assert deaths["placebo"] == "52"
+
+
+def test_an_estimate_between_both_directions_does_not_say_which_arm_is_the_treatment():
+    one = asas40(placebo="30.0", active="32.3", analyses=[analysis(groupDescription="", paramValue="1.01")])
+    assert [item.kind for item in parsed(one).review] == ["direction"]
 
 
 def test_every_locator_points_into_the_record():

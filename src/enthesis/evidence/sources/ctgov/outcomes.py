@@ -237,6 +237,9 @@ def _code(
 
 def _scale(code: str, facts: list[Fact], about: _About) -> str:
     """Why the numbers look like those of another scale; empty when they do not."""
+    unit = words.strange_unit(code, about.unit)
+    if unit:
+        return unit
     own, usual = words.scale_of(code, about.description), words.scale_of(code, "")
     if usual is None or own is None:
         return ""

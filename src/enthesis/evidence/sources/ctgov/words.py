@@ -141,6 +141,21 @@ def scale_of(code: str, description: str) -> tuple[float, float] | None:
     return (float(known[0]), float(known[1])) if known else None
 
 
+def strange_unit(code: str, unit: str) -> str:
+    """Why a unit is not that of a continuous outcome; empty when it may be.
+
+    Examples
+    --------
+    >>> strange_unit("dCRP", "mg/L"), strange_unit("dCRP", "ratio"), strange_unit("dBASFI", "percent change")
+    ('', "the unit 'ratio' is not that of dCRP", "the unit 'percent change' is not that of dBASFI")
+    """
+    rule = next((rule for rule in words().outcomes if rule.name == code), None)
+    low = unit[:MAX_TITLE].lower()
+    wanted = rule.data.get("unit") if rule else None
+    wrong = not re.search(wanted, low) if wanted else re.search(r"%|percent", low)
+    return f"the unit {unit[:60]!r} is not that of {code}" if wrong else ""
+
+
 _NUMBER_LIST = r"\d{1,3}(?:\s*(?:,|and|&|or|to|through|-|–)\s*(?:and\s*)?(?:weeks?\s*)?\d{1,3})*"
 _WEEKS = re.compile(rf"\b(?:weeks?|wks?)\s*({_NUMBER_LIST})\b|\b(\d{{1,3}})(?:\s|-)?(?:weeks?|wks?)\b", re.ASCII)
 
