@@ -106,7 +106,11 @@ KINDS = {
 }
 
 #: modules of `models` that hold no parts: the model itself, and what compiles it
-MODELS_BESIDE = ("model", "target", "compile", "additions", "published", "file")
+MODELS_BESIDE = (
+    "model", "target", "compile", "additions", "published", "file",
+    # borrowing and cross-design synthesis are about one effect, without a network: see inference/borrowing.py, bias.py
+    "one_parameter", "mixtures", "borrowing", "designs", "overlap",
+)  # fmt: skip
 
 MEASURES = (
     measures.OR,
@@ -144,6 +148,7 @@ COMMANDS = (
     "benefit-risk",
     "threshold",
     "multiverse",
+    "borrow",
     "rates",
     "safety",
     "certainty rate",

@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "threshold": "Tell how far each data point, or each bias, could move before the decision changes.",
     "multiverse": "Estimate one comparison under every combination of analytic choices.",
     "safety": "Compare the risk of adverse events between two classes for one patient, saying what is borrowed.",
+    "borrow": "Estimate a ratio from few own events and from another indication, over the borrowing weight.",
     "rates": "Pool incidence rates of single arms: exact intervals, random effects, no continuity correction.",
     "certainty": "Rate how certain each estimate is, with the reason of every judgement (CINeMA, GRADE).",
     "sof": "Write the summary of findings of a question as a Word page, a sheet or a web page.",
