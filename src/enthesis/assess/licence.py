@@ -103,6 +103,12 @@ class Licence:
             by_words.setdefault(_words(line, "licensed" in own), []).append(region)
         return "; ".join(f"{words} in {_listed(regions)}" for words, regions in by_words.items())
 
+    def in_short(self) -> str:
+        """The regions alone: `EU; later: US, UK; refused: CN`."""
+        named = {line: [r for r in self.regions if self.at(r) == line] for line in ORDER}
+        heads = {"this line": "", "later line": "later: ", "no": "refused: ", "not stated": ""}
+        return "; ".join(heads[line] + ", ".join(regions) for line, regions in named.items() if regions)
+
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

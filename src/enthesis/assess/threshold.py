@@ -46,6 +46,8 @@ LEVELS: tuple[str, ...] = ("study", "comparison")
 BIASES: tuple[str, ...] = ("none", "study", "treatment", "class", "all")
 COLUMNS = ["what", "study", "treatment", "comparator", "estimate", "lower", "upper", "low", "high", "invariant_low",
            "invariant_high", "below", "above"]  # fmt: skip
+#: ratios beyond these are not shown as ends
+FARTHEST = (0.01, 1000.0)
 #: a comparison whose reconstructed precision is smaller than this share of the largest has no direct weight
 LEAST_PRECISION = 1e-12
 
@@ -324,7 +326,7 @@ def thresholds(
         One data point per contrast of a study, or per comparison with direct evidence.
     bias : {"none", "study", "treatment", "class", "all"}
         Instead of single data points a bias that many share: every contrast of a study; every contrast of a treatment
-        or class against something else, in its favour; every contrast of a treatment against the reference.
+        or class against something else, in its favour; all contrasts together.
     combinations : dict of str to float array, shape (points,), optional
         Instead of these, any linear combination: how much each data point moves per unit.
     refit : bool
@@ -336,8 +338,8 @@ def thresholds(
         what, study, treatment, comparator (empty for a bias), estimate, lower, upper (the data point with its 95 %
         interval from its own variance; NaN for a bias), low, high (the thresholds, as changes), invariant_low,
         invariant_high (the decision holds while the data point is between them), below, above (the decision beyond
-        them, in words; empty where it never changes). On the model's scale; a row per data point or bias, the most
-        fragile first.
+        them: its name where one treatment is chosen, else what joins and what leaves; empty where it never changes).
+        On the model's scale; a row per data point or bias, the most fragile first.
 
     Raises
     ------
@@ -361,13 +363,15 @@ def thresholds(
     i = influence_of(fit, level)
     moves = _combined(i, combinations) if combinations is not None else biases(i, bias)
     solve = _refitted(fit, i, rule) if refit else None
+    better = i.sign * i.effects
+    base = tuple(int(t) for t in np.flatnonzero(rule.chosen(better[None, :], better)[0]))
     rows = []
     for name, weights in moves.items():
         if solve is None:
             found = threshold(i.sign * i.effects, i.sign * (i.H @ weights), rule)
         else:
             found = solve(weights)
-        rows.append(_row(i, name, weights, found))
+        rows.append(_row(i, name, weights, found, base))
     table = pd.DataFrame(rows, columns=COLUMNS)
     nearest = np.minimum(table["high"], -table["low"])
     return table.iloc[np.argsort(nearest.to_numpy(), kind="stable")].reset_index(drop=True)
@@ -391,6 +395,8 @@ def decided(fit: Fit, rule: Rule | None = None) -> tuple[str, ...]:
 def on_the_scale_people_read(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """A table of `thresholds` back-transformed; for a bias, the change itself stands around no difference.
 
+    An end of a ratio below 0.01 or above 1,000 is open: no data come near it, and an approximation says nothing there.
+
     Parameters
     ----------
     table : pandas.DataFrame
@@ -409,6 +415,12 @@ def on_the_scale_people_read(table: pd.DataFrame, measure: Measure) -> pd.DataFr
     for name in ("estimate", "lower", "upper", "invariant_low", "invariant_high"):
         with np.errstate(over="ignore"):
             read[name] = measure.back_transform(read[name].to_numpy(dtype=float))
+    if measure.scale == "log":
+        for end, beyond, open_end in (("low", "below", 0.0), ("high", "above", np.inf)):
+            ends = read[f"invariant_{end}"]
+            far = (ends < FARTHEST[0]) | (ends > FARTHEST[1])
+            read.loc[far, f"invariant_{end}"] = open_end
+            read.loc[far, beyond] = ""
     return read
 
 
@@ -460,7 +472,7 @@ def _combined(i: Influence, combinations: dict[str, Array]) -> dict[str, Array]:
     return found
 
 
-def _row(i: Influence, name: str, weights: Array, found: Threshold) -> dict[str, Any]:
+def _row(i: Influence, name: str, weights: Array, found: Threshold, base: tuple[int, ...]) -> dict[str, Any]:
     single = np.count_nonzero(weights) == 1 and weights.max() == 1.0
     m = int(weights.argmax())
     y, se = (i.y[m], i.se[m]) if single else (np.nan, np.nan)
@@ -469,12 +481,19 @@ def _row(i: Influence, name: str, weights: Array, found: Threshold) -> dict[str,
         "comparator": i.names[i.minus[m]] if single else "", "estimate": y, "lower": y - i.z * se,
         "upper": y + i.z * se, "low": found.low, "high": found.high,
         "invariant_low": y + found.low, "invariant_high": y + found.high,
-        "below": _named(i, found.below), "above": _named(i, found.above),
+        "below": _named(i, found.below, base) if np.isfinite(found.low) else "",
+        "above": _named(i, found.above, base) if np.isfinite(found.high) else "",
     }  # fmt: skip
 
 
-def _named(i: Influence, chosen: tuple[int, ...]) -> str:
-    return ", ".join(i.names[t] for t in chosen)
+def _named(i: Influence, chosen: tuple[int, ...], base: tuple[int, ...]) -> str:
+    """A decision in words: the treatment where there is one, else what joins and what leaves."""
+    if len(chosen) == len(base) == 1:
+        return i.names[chosen[0]]
+    joins = [i.names[t] for t in chosen if t not in base]
+    leaves = [i.names[t] for t in base if t not in chosen]
+    told = [f"with {' and '.join(joins)}" if joins else "", f"without {' and '.join(leaves)}" if leaves else ""]
+    return ", ".join(t for t in told if t)
 
 
 def _refitted(fit: Fit, i: Influence, rule: Rule) -> Callable[[Array], Threshold]:

@@ -118,7 +118,7 @@ def _profile(value: BenefitRisk, w: Weighed) -> Section:
 
 
 def _net(value: BenefitRisk, net: Any) -> Table:
-    rates = listed([f"one {c.title} outweighs {number(value.settings.exchange[c.id], 1)} patients with a response"
+    rates = listed([f"one {c.title} outweighs {value.settings.exchange[c.id]:g} patients with a response"
                     for c in value.measured.criteria if c.harm])  # fmt: skip
     rows = tuple(
         Row((Cell((r.alternative,)), Cell((f"{whole(r.net)} ({whole(r.lower)} to {whole(r.upper)})",)),

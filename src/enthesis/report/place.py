@@ -29,7 +29,7 @@ from enthesis.report.values import (
     Text,
     anchor,
 )
-from enthesis.report.wording import count, listed, number, percent, whole
+from enthesis.report.wording import count, interval, listed, number, percent, whole
 
 if TYPE_CHECKING:
     from enthesis.living.run import Run
@@ -70,7 +70,7 @@ def _cell(value: Places, cell: PlaceCell, run: Run, by_id: dict[str, Reading]) -
     spoken = [e for e in entries if e.seen.evidence != "none"]
     silent = [e for e in entries if e.seen.evidence == "none"]
     if entries:
-        blocks.append(_table(value, cell, entries, by_id))
+        blocks.append(_table(value, cell, entries, run, by_id))
     if spoken:
         told = tuple(_linked(sentence(e, _outcome(run, e.seen)), e, by_id) for e in spoken)
         blocks.append(Bullets(told))
@@ -83,43 +83,49 @@ def _cell(value: Places, cell: PlaceCell, run: Run, by_id: dict[str, Reading]) -
     return Section(id=f"place-{cell.id}", title=cell.title, blocks=tuple(blocks))
 
 
-def _table(value: Places, cell: PlaceCell, entries: tuple[Entry, ...], by_id: dict[str, Reading]) -> Table:
+def _table(value: Places, cell: PlaceCell, entries: tuple[Entry, ...], run: Run, by_id: dict[str, Reading]) -> Table:
     effects = [e.seen.effect for e in entries if e.seen.effect is not None]
-    axis = _axis(effects)
     measure = effects[0].measure if effects else "effect"
+    harm = next((n for e in entries for n in e.seen.harms if n.question == value.settings.harms[0]), None)
     rows = []
     for e in entries:
         s = e.seen
+        mine = s.drug_class == run.review.focus_class
         place = (Strong(e.place.words),) if e.place.tone >= 2 else (e.place.words,)
         cells = [Cell((s.drug,)), Cell((s.drug_class,)), Cell(place, tone=e.place.tone or None)]
         if effects:
-            cells.append(_drawn(s.effect))
-        gain = (
-            Link(f"{whole(s.gain.value)} ({whole(s.gain.lower)} to {whole(s.gain.upper)})", _where(s, by_id))
-            if s.gain else "–"
-        )  # fmt: skip
-        chance = percent(s.probability.value) if s.probability else "–"
-        harms = "; ".join(harm_words(n) for n in s.harms)
+            cells.append(_drawn(s.effect, mine))
+        gain = "–"
+        if s.gain:
+            told = f"{whole(s.gain.value)} ({whole(s.gain.lower)} to {whole(s.gain.upper)})"
+            gain = Link(told, _where(s, by_id)) if s.question in by_id else told
         cells += [
-            Cell((gain,)), Cell((chance,)), Cell((s.certainty or "–",)),
+            Cell((gain,)), Cell((percent(s.probability.value) if s.probability else "–",)), Cell((s.certainty or "–",)),
             Cell(({"stratum": "this line", "broader": "any line", "none": "none"}[s.evidence],)),
-            Cell((Link(s.licence.in_words(), f"#place-{cell.id}-licences") if s.licence.rows else "not in the evidence",
-                  *((f"; {count(len(s.licence.measures), 'measure')} on its class",) if s.licence.measures else ()))),
-            Cell(("; ".join(f"{p.guideline} {p.year}: {p.words}" for p in s.positions) or "not stated",)),
-            Cell((harms or "–",)),
         ]  # fmt: skip
-        rows.append(Row(tuple(cells), id=_row_id(e), strong=e.place.tone >= 2))
+        if harm is not None:
+            own = next((n for n in s.harms if n.question == harm.question), None)
+            cells.append(Cell((interval(own.value, own.lower, own.upper) if own else "–",)))
+        licences = f"#place-{cell.id}-licences"
+        measures = f" ({count(len(s.licence.measures), 'measure')})" if s.licence.measures else ""
+        cells += [
+            Cell((Link(s.licence.in_short() + measures, licences) if s.licence.rows else "not in the evidence",)),
+            Cell((next((p.position for p in s.positions if p.guideline == value.settings.guideline), "–"),)),
+        ]  # fmt: skip
+        rows.append(Row(tuple(cells), id=_row_id(e), strong=mine))
     columns = [Column("Drug"), Column("Class"), Column("Place", "words")]
     if effects:
         columns.append(Column(measure, "interval"))
-    margin = f"P(gain > {percent(value.settings.margin)})"
-    columns += [Column("More per 1,000 (95 %)", "number"), Column(margin, "number"), Column("Certainty"),
-                Column("Evidence of"), Column("Licence", "long"), Column("Guidelines", "long"),
-                Column("Harms against the reference", "long")]  # fmt: skip
+    columns += [Column("More per 1,000", "number"), Column(f"P(gain > {percent(value.settings.margin)})", "number"),
+                Column("Certainty"), Column("Evidence of")]  # fmt: skip
+    if harm is not None:
+        columns.append(Column(f"{_capital(harm.label)}, {harm.measure}", "number"))
+    columns += [Column("Licence"), Column(value.settings.guideline or "Guideline")]
     return Table(
         id=f"place-{cell.id}-table", caption=f"{cell.title}: drugs and their place", columns=tuple(columns),
-        rows=tuple(rows), axis=axis,
-        note=("Effects and gains are against the reference of the network; they do not compare two drugs. ",
+        rows=tuple(rows), axis=_axis(effects),
+        note=("Effects, gains and harms are against the reference of the network, with 95 % intervals; they do not "
+              "compare two drugs. Licence: regions at this line; later: only after a biologic. ",
               *_long_term(entries)),
     )  # fmt: skip
 
@@ -134,10 +140,10 @@ def _long_term(entries: tuple[Entry, ...]) -> Parts:
     )  # fmt: skip
 
 
-def _drawn(n: Number | None) -> Cell:
+def _drawn(n: Number | None, strong: bool) -> Cell:
     if n is None:
         return Cell(("–",))
-    return Cell(interval=Interval(estimate=n.value, lower=n.lower, upper=n.upper, strong=True))
+    return Cell(interval=Interval(estimate=n.value, lower=n.lower, upper=n.upper, strong=strong))
 
 
 def _axis(effects: list[Number]) -> Axis | None:
