@@ -224,6 +224,8 @@ def _sentence(name: str, error: DBAPIError, timeout: float) -> str:
         return f"{name} cannot be opened: no permission, or its folder does not exist. Choose another place."
     if "full" in low or "no space" in low:
         return f"{name} cannot grow: the disk is full. Free some space; nothing was stored."
+    if "disk i/o" in low:
+        return f"{name} cannot be written or read: its disk is full or fails. Free some space, then try again."
     if "append-only" in low:
         return f"{name} refused a change: {detail} Record a correction as a new fact that supersedes the old one."
     if "connection" in low or "connect" in low or "authentication" in low or "does not exist" in low:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enthesis.evidence.sources.ctgov.keep import Kept, import_bytes, preview
 from enthesis.evidence.sources.ctgov.parse import Known, parse
 from enthesis.evidence.sources.ctgov.posted import Fact, Parsed
-from enthesis.evidence.sources.ctgov.registry import Fetched, Found, fetch, look, registry, search
+from enthesis.evidence.sources.ctgov.registry import Fetched, Found, fetch, look, search
 
 __all__ = [
     "Fact",
@@ -19,6 +19,5 @@ __all__ = [
     "look",
     "parse",
     "preview",
-    "registry",
     "search",
 ]
