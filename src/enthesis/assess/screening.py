@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +147,9 @@ def rank(waiting: Mapping[str, str], labels: Mapping[str, bool], texts: Mapping[
             told="Not ranked: a model needs at least one included and one excluded record. Order of import.",
         )  # fmt: skip
     known = sorted(labels)
-    scores = _scores([texts[id] for id in known], np.array([labels[id] for id in known]), list(waiting.values()))
+    matrix = _word_matrix([texts[id] for id in known] + list(waiting.values()))
+    at = np.arange(len(known) + len(waiting))
+    scores = _scores(matrix, at[: len(known)], np.array([labels[id] for id in known]), at[len(known) :])
     order = sorted(zip(waiting, scores), key=lambda item: -item[1])
     return Ranked(
         order=tuple((id, float(score)) for id, score in order), trained_on=(yes, no),
@@ -154,20 +157,28 @@ def rank(waiting: Mapping[str, str], labels: Mapping[str, bool], texts: Mapping[
     )  # fmt: skip
 
 
-def _scores(texts: Sequence[str], labels: np.ndarray, others: Sequence[str]) -> np.ndarray:
+def _word_matrix(texts: Sequence[str]) -> Any:
+    """TF-IDF of one and two words; None when no text has a word. It sees no label, so it may see every text."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
 
     words = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, max_features=50_000, token_pattern=r"(?u)\b\w[\w-]+\b", stop_words=None
     )
     try:
-        matrix = words.fit_transform(texts)
-    except ValueError:  # no word in any text
+        return words.fit_transform(texts)
+    except ValueError:
+        return None
+
+
+def _scores(matrix: Any, train: np.ndarray, labels: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How likely each of the other rows is included, by a model of the rows to learn from."""
+    from sklearn.linear_model import LogisticRegression
+
+    if matrix is None:
         return np.full(len(others), 0.5)
     model = LogisticRegression(C=10.0, class_weight="balanced", solver="liblinear", random_state=0)
-    model.fit(matrix, labels)
-    return model.predict_proba(words.transform(others))[:, 1]
+    model.fit(matrix[train], labels)
+    return model.predict_proba(matrix[others])[:, 1]
 
 
 def curve(labels: Mapping[str, bool], texts: Mapping[str, str], *, seed: int = 0) -> Curve:
@@ -196,9 +207,9 @@ def curve(labels: Mapping[str, bool], texts: Mapping[str, str], *, seed: int = 0
             f"{int(y.sum())} included and {int((~y).sum())} excluded records: a curve needs at least 2 of each, to "
             "hold some back. Decide on more records."
         )
-    documents = [texts[id] for id in ids]
+    matrix = _word_matrix([texts[id] for id in ids])
     rng = np.random.default_rng(seed)
-    ranks = np.stack([_held_back(documents, y, rng) for _ in range(REPETITIONS)])
+    ranks = np.stack([_held_back(matrix, y, rng) for _ in range(REPETITIONS)])
     recall = np.mean([_recall(r[y]) for r in ranks], axis=0)
     boots = np.empty((BOOTSTRAPS, 1 + len(_SHARES)))
     yes, no = np.flatnonzero(y), np.flatnonzero(~y)
@@ -218,14 +229,14 @@ def curve(labels: Mapping[str, bool], texts: Mapping[str, str], *, seed: int = 0
     )  # fmt: skip
 
 
-def _held_back(documents: Sequence[str], y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _held_back(matrix: Any, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """For each record, the share of its fold that a model without the fold ranks before it, or with it."""
     from sklearn.model_selection import StratifiedKFold
 
     folds = StratifiedKFold(int(min(FOLDS, y.sum(), (~y).sum())), shuffle=True, random_state=int(rng.integers(2**31)))
     ranks = np.empty(len(y))
-    for train, held in folds.split(documents, y):
-        scores = _scores([documents[i] for i in train], y[train], [documents[i] for i in held])
+    for train, held in folds.split(np.zeros(len(y)), y):
+        scores = _scores(matrix, train, y[train], held)
         ranks[held] = _percentiles(-scores, rng)
     return ranks
 

@@ -33,6 +33,8 @@ OTHER_TITLE = 0.55
 _RARE = 5
 #: a word that more titles share says nothing
 _BLOCK = 200
+#: smaller numbers are in every abstract
+_TELLING = 50
 #: shorter names of studies are words
 _ACRONYM = 5
 _NUMBERS = re.compile(r"\b\d{1,3}(?:,\d{3})+\b|\b\d{2,6}\b")
@@ -70,8 +72,14 @@ def plain_title(title: str) -> str:
     return " ".join(re.findall(r"\w+", title.casefold()))
 
 
-def likeness(a: str, b: str) -> float:
+def likeness(a: str, b: str, *, floor: float = OTHER_TITLE) -> float:
     """How alike two titles are, 0 to 1: the share of text in common, whatever the typography.
+
+    Parameters
+    ----------
+    a, b : str
+    floor : float
+        Below this only an upper bound is given, which is quicker.
 
     Examples
     --------
@@ -82,7 +90,10 @@ def likeness(a: str, b: str) -> float:
     if a == b:
         return 1.0
     matcher = SequenceMatcher(None, a, b, autojunk=False)
-    return matcher.ratio() if matcher.real_quick_ratio() >= OTHER_TITLE else matcher.real_quick_ratio()
+    for bound in (matcher.real_quick_ratio, matcher.quick_ratio):
+        if (most := bound()) < floor:
+            return most
+    return matcher.ratio()
 
 
 def duplicates(evidence: Evidence, *, decided: bool = False) -> tuple[Duplicate, ...]:
@@ -231,12 +242,20 @@ class _Studies:
             for source in rows_of(evidence, "sources")
             if (studies := cited[source["source_id"]])
         ]
+        self.by_id: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for source, _, _ in self.sources:
+            for column in ("pmid", "doi"):
+                if source.get(column):
+                    self.by_id[column, plain_id(source[column])].add(source["source_id"])
         drugs: dict[str, set[str]] = defaultdict(set)
         for arm in rows_of(evidence, "arms"):
             if arm.get("drug_class") != "placebo":
                 drugs[arm["study_id"]].add(plain_title(arm["treatment"]))
-        self.drugs = {study: sorted(drugs[study]) for study in self.rows}
-        self.names = {study: plain_title(study) for study in self.rows}
+        #: name with blanks around (empty when it is too short to be one), number of patients, drugs
+        self.signs = {
+            study: (_name(study), _size(row.get("n_randomised", "")), [f" {d} " for d in sorted(drugs[study])])
+            for study, row in self.rows.items()
+        }
 
     def of(self, record: Mapping[str, str]) -> Iterator[tuple[str, Certainty, str]]:
         """(study, certainty, reason) for every sign that a record is a report of a study."""
@@ -260,41 +279,46 @@ class _Studies:
 
     def _cited(self, record: Mapping[str, str]) -> Iterator[tuple[str, Certainty, str]]:
         words = set(plain_title(record.get("title", "")).split())
+        ids = {c: self.by_id.get((c, plain_id(record[c])), set()) for c in ("pmid", "doi") if record.get(c)}
         for source, studies, its in self.sources:
-            same_id = next(
-                (what for column, what in (("pmid", "PMID"), ("doi", "DOI"))
-                 if source.get(column) and plain_id(source[column]) == plain_id(record.get(column, ""))), ""
-            )  # fmt: skip
+            id = source["source_id"]
+            same_id = next((c.upper() for c, found in ids.items() if id in found), "")
             if not same_id and 2 * len(words & its) < max(len(words), len(its), 1):
                 continue  # most pairs share few words, and comparing letters is slow
-            alike = 1.0 if same_id else likeness(source.get("title", ""), record.get("title", ""))
+            alike = likeness(source.get("title", ""), record.get("title", ""), floor=LIKE_TITLE)
             if not same_id and alike < LIKE_TITLE:
                 continue
             for study in studies:
                 if same_id and len(studies) == 1:
-                    yield study, "certain", f"{same_id} of its source {source['source_id']}"
+                    yield study, "certain", f"{same_id} of its source {id}"
                 elif same_id:
-                    yield study, "probable", f"{same_id} of {source['source_id']}, a source of {len(studies)} studies"
+                    yield study, "probable", f"{same_id} of {id}, a source of {len(studies)} studies"
                 elif alike >= SAME_TITLE and len(studies) == 1:
-                    yield study, "probable", f"the title of its source {source['source_id']}"
+                    yield study, "probable", f"the title of its source {id}"
                 else:
-                    yield study, "possible", f"a title like that of its source {source['source_id']}"
+                    yield study, "possible", f"a title like that of its source {id}"
 
     def _named(self, record: Mapping[str, str]) -> Iterator[tuple[str, Certainty, str]]:
         title = f" {plain_title(record.get('title', ''))} "
         text = f"{title} {plain_title(record.get('abstract', ''))} "
         numbers = {n.replace(",", "") for n in _NUMBERS.findall(record.get("abstract", ""))}
-        for study, row in self.rows.items():
-            name = self.names[study]
-            size = row.get("n_randomised", "")
-            sized = bool(size) and float(size) >= 50 and f"{float(size):.0f}" in numbers
-            by_name = len(name) >= _ACRONYM and any(mark.isalpha() for mark in name) and f" {name} " in text
-            drug = next((d for d in self.drugs[study] if f" {d} " in title), "")
+        for study, (name, size, drugs) in self.signs.items():
+            by_name, sized = bool(name) and name in text, size in numbers
             if by_name:
-                yield study, "probable" if sized else "possible", "its name is in the text" + (
-                    f", and its {float(size):.0f} patients" if sized else "")  # fmt: skip
-            elif drug and sized:
-                yield study, "possible", f"{drug} in the title, and its {float(size):.0f} patients in the abstract"
+                more = f", and its {size} patients" if sized else ""
+                yield study, "probable" if sized else "possible", f"its name is in the text{more}"
+            elif sized and (drug := next((d for d in drugs if d in title), "")):
+                yield study, "possible", f"{drug.strip()} in the title, and its {size} patients in the abstract"
+
+
+def _name(study: str) -> str:
+    name = plain_title(study)
+    return f" {name} " if len(name) >= _ACRONYM and any(mark.isalpha() for mark in name) else ""
+
+
+def _size(n_randomised: str) -> str:
+    """A number of patients that tells studies apart; `none` when it is small or not known."""
+    return f"{float(n_randomised):.0f}" if n_randomised and float(n_randomised) >= _TELLING else "none"
 
 
 # Shared
