@@ -16,6 +16,7 @@ distance in which the integrand falls (profiled over b), and the inner centre is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,8 +37,8 @@ CENTRED = 1e-6
 DISTANT_STEPS = 30
 #: points whose median baseline starts the search for the centres of a surface
 STARTS = 50
-#: values held in memory at once
-CHUNK = 500_000
+#: values held in memory at once: of intermediate results, and of the predictors of studies that are taken together
+CHUNK, HELD = 500_000, 4_000_000
 #: Gauss-Legendre nodes on each side of the mode of a study with a flat side, and how many scales they reach
 SIDE_NODES, SIDE_REACH = 12, 7.0
 
@@ -48,14 +49,17 @@ class Centres:
 
     Parameters
     ----------
-    mu : tuple of float arrays, shape (points, studies)
-    b : tuple of float arrays, shape (points, arms)
+    mu : tuple of float arrays, shape (rows, studies)
+    b : tuple of float arrays, shape (rows, arms)
+    row : int array, shape (points,), or None
+        The row where each point starts; None: a row for each point.
     steps : int
         Newton steps from here to the centres; few when these are modes near the points.
     """
 
     mu: tuple[Array, ...]
     b: tuple[Array, ...]
+    row: NDArray[np.int64] | None = None
     steps: int = 30
 
 
@@ -68,7 +72,6 @@ def log_marginal(target: Target, theta: Array, h: Array, centres: Centres, rule:
     theta : float array, shape (points, P)
     h : float array, shape (points, H)
     centres : Centres
-        One row per point.
     rule : (int, int)
         Nodes for mu and for b.
 
@@ -83,19 +86,28 @@ def log_marginal(target: Target, theta: Array, h: Array, centres: Centres, rule:
 def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tuple[int, int]) -> list[Array]:
     """log Z_i of every study of every arm part: arrays of shape (points, studies)."""
     out = []
+    row = np.arange(len(theta)) if centres.row is None else centres.row
     for index, part in enumerate(target.arms):
         found = np.empty((len(theta), len(part.start)))
-        sparse, size = sparse_studies(part), np.bincount(part.study)
-        for flag in (False, True):
-            for k in np.unique(size[sparse == flag]):
-                wanted = (sparse == flag) & (size == k)
-                piece = _Piece(target, _restricted(target, part, wanted), rule, flag)
-                arms = wanted[part.study]
-                found[:, wanted] = piece.at(
-                    theta, h, centres.mu[index][:, wanted], centres.b[index][:, arms], centres.steps
-                )
+        for sparse, studies in _pieces(part, len(theta)):
+            wanted = np.zeros(len(part.start), dtype=bool)
+            wanted[studies] = True
+            piece = _Piece(target, _restricted(target, part, wanted), rule, sparse)
+            mu, b = centres.mu[index][:, wanted], centres.b[index][:, wanted[part.study]]
+            found[:, wanted] = piece.at(theta, h, mu, b, row, centres.steps)
         out.append(found)
     return out
+
+
+def _pieces(part: ArmPart, points: int) -> Iterator[tuple[bool, NDArray[np.int64]]]:
+    """Studies of one size and one kind of integral, as many at a time as memory allows: whether sparse, positions."""
+    sparse, size = sparse_studies(part), np.bincount(part.study)
+    for flag in (False, True):
+        for k in np.unique(size[sparse == flag]):
+            studies = np.flatnonzero((sparse == flag) & (size == k))
+            step = max(1, HELD // (points * int(k)))
+            for i in range(0, len(studies), step):
+                yield flag, studies[i : i + step]
 
 
 def on_surfaces(target: Target, points: int) -> bool:
@@ -150,21 +162,21 @@ class _Piece:
         self.k = len(part.study) // len(part.start)
         self.random = bool((part.tau >= 0).any())
 
-    def at(self, theta: Array, h: Array, mu: Array, b: Array, steps: int) -> Array:
-        """log Z at every point, from surfaces where they can be had, shape (points, studies)."""
+    def at(self, theta: Array, h: Array, mu: Array, b: Array, row: NDArray[np.int64], steps: int) -> Array:
+        """log Z at every point, from surfaces where they can be had, shape (points, studies); `row` as in `Centres`."""
         part, S = self.part, len(self.part.start)
         one_tau = part.share is None and (part.tau == part.tau[0]).all()
         if part.S is not None or part.cut is not None or not one_tau:
             slope = np.ones((len(theta), len(part.study))) if part.S is None else 1 + theta @ part.S.T
             shift = theta @ part.X.T + part.centre * (1 - slope)
             cut = None if part.cut is None else theta[:, part.cut]
-            return self.direct(part, shift, slope, cut, np.sqrt(part.variance(h)), mu, b, steps=steps)
+            return self.direct(part, shift, slope, cut, np.sqrt(part.variance(h)), mu[row], b[row], steps=steps)
         shift = theta @ part.X.T
         root = h[:, part.tau[0]] * 0.5**0.5 if self.random else np.zeros(len(h))
         if not worthwhile(len(theta), self.k - 1 + self.random):
-            return self.plain(part, shift, root, mu, b, steps=steps)
+            return self.plain(part, shift, root, mu[row], b[row], steps=steps)
         # a start is enough: every centre is searched to the end
-        middle = np.median(mu[:: max(1, len(mu) // STARTS)], axis=0)
+        middle = np.median(mu[row[:: max(1, len(row) // STARTS)]], axis=0)
 
         def integral(shift: Array, root: Array, studies: NDArray[np.int64]) -> Array:
             keep = np.zeros(S, dtype=bool)

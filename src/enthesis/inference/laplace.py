@@ -238,7 +238,7 @@ def _rule(
 
 
 def _centres(modes: Modes, node: Ints) -> Centres:
-    return Centres(mu=tuple(m[node] for m in modes.mu), b=tuple(x[node] for x in modes.b))
+    return Centres(mu=modes.mu, b=modes.b, row=node)
 
 
 def _posterior(target, modes, best: Round, rule, error, rounds) -> Posterior:
