@@ -132,11 +132,10 @@ def smaa(values: Array, weights: Array) -> Smaa:
     values, weights = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
     n, size, K = values.shape
     known = weights.ndim == 1
+    right = weights.shape in ((K,), (n, K)) and np.allclose(weights.sum(axis=-1), 1.0, atol=1e-6)
+    if not right or (weights < -1e-12).any():
+        raise UsageError(f"weights need a row per draw ({n}) and a non-negative weight per criterion ({K}), of sum 1.")
     w = np.broadcast_to(weights, (n, K))
-    if w.shape != (n, K) or not np.allclose(w.sum(axis=1), 1.0, atol=1e-6) or (w < -1e-12).any():
-        raise UsageError(
-            f"weights need one row per draw ({n}) and one non-negative weight per criterion ({K}), of sum 1."
-        )
     total = np.einsum("nak,nk->na", values, w)
     acceptability, winning = _ranked(total)
     central, confidence = np.full((size, K), np.nan), np.full(size, np.nan)
