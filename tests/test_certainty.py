@@ -21,8 +21,9 @@ from enthesis.assess.certainty_part import (
 )
 from enthesis.assess.concerns import DOMAINS, Untestable
 from enthesis.errors import DataError, UsageError
-from enthesis.evidence import Store
+from enthesis.evidence import Store, bundled_folder, load_tables
 from enthesis.inference.fit import fit
+from enthesis.living.one_answer import one_answer, one_rating
 from enthesis.living.review import run_review
 from enthesis.models.heterogeneity import Common
 from enthesis.models.model import Model
@@ -253,3 +254,38 @@ def test_settings_that_name_no_question_of_the_review_are_refused(tmp_path):
     path.write_text('questions = ["asas50"]', encoding="utf-8")
     with pytest.raises(DataError, match="asas50"):
         compute(reviewed(), path, {})
+
+
+@pytest.fixture(scope="module")
+def before_and_after():
+    """Ratings of one question, before and after the events of one arm are corrected in the store."""
+    with Store.open(":memory:") as store:
+        load_tables(store, bundled_folder())
+        evidence = store.evidence()
+        _, before = one_rating("axspa", "asas40-r-naive", evidence=evidence)
+        arms = evidence.arms
+        mine = set(arms.loc[arms["treatment"] == "risankizumab", "arm_id"])
+        used = one_answer("axspa", "asas40-r-naive", evidence=evidence)[0].answers[0].selection.used
+        rows = evidence.outcomes.set_index("result_id").loc[list(used)]
+        row = rows[rows["arm_id"].isin(mine)].iloc[0]
+        fact = next(f for f in evidence.facts if f.id == int(row["fact_id"]))
+        cells = dict(fact.cells()) | {"events": str(int(row["n"] * 0.7)), "percent": ""}
+        store.supersede(fact.id, cells, extractor="test", reason="a number is flipped")
+        _, after = one_rating("axspa", "asas40-r-naive", evidence=store.evidence())
+        return before, after
+
+
+def test_a_flipped_number_moves_the_rating_that_rests_on_it(before_and_after):
+    before, after = (r.rating("risankizumab", "placebo") for r in before_and_after)
+    assert before.domains["imprecision"][0] == "major concerns"
+    assert after.domains["imprecision"][0] != "major concerns"
+    assert before.concern("imprecision").inputs_hash != after.concern("imprecision").inputs_hash
+
+
+def test_a_flipped_number_leaves_the_judgements_alone_that_do_not_rest_on_it(before_and_after):
+    before, after = before_and_after
+    for name in ("tofacitinib", "upadacitinib", "adalimumab", "ixekizumab", "tocilizumab"):
+        one, other = before.rating(name, "placebo"), after.rating(name, "placebo")
+        assert one.domains["imprecision"][0] == other.domains["imprecision"][0]
+        for domain in ("within-study bias", "indirectness"):
+            assert one.concern(domain).inputs_hash == other.concern(domain).inputs_hash

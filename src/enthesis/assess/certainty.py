@@ -79,6 +79,8 @@ class StudyFacts:
         Overall risk of bias: 1 low, 2 some concerns, 3 high; None when nothing is known.
     judged : bool
         Whether a person judged it; otherwise a rule proposed it.
+    bias_because : str
+        The rule's reason, for a proposal.
     indirectness : int
         1 direct, 2 somewhat indirect, 3 very indirect.
     indirect_because : str
@@ -88,6 +90,7 @@ class StudyFacts:
 
     bias: int | None = None
     judged: bool = True
+    bias_because: str = ""
     indirectness: int = 1
     indirect_because: str = ""
     start: Certainty = "high"
@@ -401,7 +404,9 @@ def _within_study_bias(shares: Mapping[str, float], facts: Mapping[str, StudyFac
         )  # fmt: skip
     said = f"Studies with {percent(by_person)} of the contributions were judged by a person"
     if proposed:
+        why = dict.fromkeys(f.bias_because for f in known.values() if not f.judged and f.bias_because)
         said += f"; for {percent(proposed)} a rule proposes concerns from recorded facts"
+        said += f" ({'; '.join(why)})" if why else ""
     said += f"; what is not judged counts as {rules.unjudged}."
     made = weighed("within-study bias", levels, shares, rules.within_study_bias, said)
     if by_person == 0 and made.level == "no concerns":

@@ -275,6 +275,7 @@ def study_facts(answer: Any, settings: Settings, found: Sequence[Judged] = ()) -
         level = person.level if person is not None and person.level else proposed.level if proposed else None
         made[choice.study] = StudyFacts(
             bias=level, judged=person is not None and person.level > 0,
+            bias_because=proposed.reason if proposed else "",
             indirectness=worst.level if worst else 1, indirect_because=worst.reason if worst else "",
             start=settings.start.get(facts.get("design", ""), "high"),
         )  # fmt: skip

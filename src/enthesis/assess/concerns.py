@@ -225,12 +225,12 @@ def heterogeneity(
     level = LEVELS[new - own]
     told = f"The prediction interval {scale.said(new_lower, new_upper)}"
     if level == "no concerns":
-        reason = f"{told} leads to the same conclusion as the confidence interval {scale.said(lower, upper)}."
+        reason = f"{told} leads to the same conclusion as the 95 % interval {scale.said(lower, upper)}."
     else:
         what = {1: "one limit", 2: "both limits"}[new - own]
         named = " and ".join(scale.said(x) for x in sorted(limits) if math.isfinite(x))
         reason = (
-            f"{told} crosses {what} more (of {named}) than the confidence interval {scale.said(lower, upper)}: a new "
+            f"{told} crosses {what} more (of {named}) than the 95 % interval {scale.said(lower, upper)}: a new "
             "study could lead to another conclusion."
         )
     return Concern(domain="heterogeneity", level=level, reason=reason, inputs=inputs)

@@ -139,9 +139,10 @@ def _across(network: Network, pair: Pair, n: int, conditions: Conditions) -> tup
             return test.p < P_COMPARISON, f"Egger's test over {n} studies: p = {test.p:.2g}"
         except EnthesisError:
             pass
-    said = list(conditions.suggest_bias) or ["nothing suggests unpublished studies"]
-    said += [f"but {text}" for text in conditions.suggest_none]
-    return conditions.suspected, "; ".join(said)
+    bias, none = "; ".join(conditions.suggest_bias), "; ".join(conditions.suggest_none)
+    if bias:
+        return conditions.suspected, f"{bias}; but {none}" if none else bias
+    return conditions.suspected, "nothing suggests unpublished studies" + (f": {none}" if none else "")
 
 
 @dataclass(frozen=True, kw_only=True)
