@@ -285,7 +285,7 @@ def _sentences(
         at = " and ".join(f"{t:.2f}" for t in tipping)
         said.append(f"Whether {conclusion} holds changes at weight {at}.")
     else:
-        said.append(f"{conclusion} {'holds' if _holds(used, conclusion) else 'does not hold'} at every weight.")
+        said.append(f"{conclusion} holds at {'every' if _holds(used, conclusion) else 'no'} weight.")
     return tuple(said)
 
 

@@ -58,7 +58,7 @@ def borrow(
     Only ratios are carried over, never rates. Own counts are used as they are, without adding half an event. The table
     shows the result for every weight from 0 to 1, how many events the prior is worth, and where the conclusion changes.
 
-    Exit codes: 0 fine, 1 data that may not be carried over, 2 usage, 3 bad data.
+    Exit codes: 0 fine, 2 usage or data that may not be carried over, 3 bad data.
 
     Example: enthesis borrow elsewhere.csv --own 3/600,1/450 --threshold 1.33 --json -
     """
