@@ -11,6 +11,7 @@ from ctgov_records import (
     analysis,
     as_bytes,
     asas40,
+    baseline,
     denominators,
     flow,
     group,
@@ -615,6 +616,38 @@ def test_a_period_that_names_no_weeks_says_nothing_about_the_end_of_an_arm():
 def test_an_estimate_between_both_directions_does_not_say_which_arm_is_the_treatment():
     one = asas40(placebo="30.0", active="32.3", analyses=[analysis(groupDescription="", paramValue="1.01")])
     assert [item.kind for item in parsed(one).review] == ["direction"]
+
+
+def test_a_second_count_of_a_group_for_one_milestone_is_reported():
+    module = flow()
+    module["periods"][0]["milestones"][0]["achievements"].append({"groupId": "FG000", "numSubjects": 61})
+    found = parsed(participantFlowModule=module)
+    assert found.arms[1]["n_randomised"] == "60"
+    assert "a second count of the group 'FG000'" in reasons(found).values()
+
+
+def test_baseline_values_are_counted_from_the_unit_that_they_select():
+    module = baseline()
+    module["denoms"].append({**denominators(120, 124, 244, prefix="BG")[0], "units": "joints"})
+    module["measures"][0]["denomUnitsSelected"] = "joints"
+    found = [f for f in parsed(baselineCharacteristicsModule=module).facts if f.section == "baseline"]
+    assert (found[0].n, found[-1].n) == ("120", "122")
+
+
+def test_comments_say_which_week_an_analysis_is_about():
+    classes = [{"title": f"Week {week}", **measurements("11.7", "41.9")[0]} for week in (4, 12)]
+    tests = [analysis(nonInferiorityComment=f"Week {week}", ciNumSides="ONE_SIDED") for week in (12, 4)]
+    found = parsed(asas40(frame="Weeks 4 and 12", analyses=tests) | {"classes": classes, "title": "ASAS40"})
+    assert [(f.week, f.note) for f in found.facts if f.section == "analysis"] == [
+        ("12", "one-sided interval; Week 12"), ("4", "one-sided interval; Week 4")
+    ]  # fmt: skip
+
+
+def test_an_analysis_of_several_weeks_that_names_none_is_no_contrast():
+    classes = [{"title": f"Week {week}", **measurements("11.7", "41.9")[0]} for week in (4, 12)]
+    found = parsed(asas40(frame="Weeks 4 and 12", analyses=[analysis()]) | {"classes": classes, "title": "ASAS40"})
+    (fact,) = (f for f in found.facts if f.section == "analysis")
+    assert "does not say which it is about" in fact.doubt
 
 
 def test_every_locator_points_into_the_record():

@@ -71,7 +71,7 @@ def _analysis(item: Node, title: str, groups: dict[str, Group], facts: Sequence[
         "analysis", item.pointer, tuple(reads), title, " vs ".join(g.title for g in compared), measure="contrast",
         effect=effect, estimate=numbers["paramValue"], ci_low=numbers["ciLowerLimit"],
         ci_high=numbers["ciUpperLimit"], ci_level=numbers["ciPctValue"], p_value=p, method=method, param=param,
-        dispersion=texts["dispersionType"], note=texts["estimateComment"],
+        dispersion=texts["dispersionType"], note=_note(texts),
         se=numbers["dispersionValue"] if "ERROR" in texts["dispersionType"].upper() else "",
         spread="" if "ERROR" in texts["dispersionType"].upper() else numbers["dispersionValue"],
         **({"unit": first.unit, "time_frame": first.time_frame, "analysis_set": first.analysis_set} if first else {}),
@@ -81,6 +81,12 @@ def _analysis(item: Node, title: str, groups: dict[str, Group], facts: Sequence[
         item.log.unparsed(item.pointer, why)
         fact = replace(fact, doubt=why)
     return _directed(fact, compared, facts, context)
+
+
+def _note(texts: dict[str, str]) -> str:
+    """What the record says about the analysis beside its method."""
+    side = "one-sided interval" if texts["ciNumSides"] == "ONE_SIDED" else ""
+    return "; ".join(filter(None, (side, *(text for name, text in texts.items() if name.endswith("Comment")))))
 
 
 def _number(node: Node, reads: list[str]) -> str:
@@ -96,7 +102,7 @@ def _number(node: Node, reads: list[str]) -> str:
 def _directed(fact: Fact, compared: list[Group], facts: Sequence[Fact], context: Context) -> Fact:
     """With treatment, comparator, outcome and week; a doubt where one of them is not known."""
     codes, at = {f.outcome for f in facts}, {f.week for f in facts}
-    named = [str(w) for w in words.weeks(fact.method)]
+    named = [str(week) for week in words.weeks(f"{fact.method} {fact.note}")]
     if len(at) > 1 and len(named) == 1 and named[0] in at:
         at = set(named)
     fact = replace(

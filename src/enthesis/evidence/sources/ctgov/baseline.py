@@ -19,17 +19,16 @@ def baseline(node: Node, context: Context) -> list[Fact]:
     groups = context.matched(node["groups"])
     people = node["populationDescription"].text()
     node["typeUnitsAnalyzed"].text()
-    counted = denominators(node, "")
     found: list[Fact] = []
     for measure in node["measures"].items():
         title, param = measure["title"].text(), measure["paramType"].text()
         texts = {name: measure[name].text() for name in ("dispersionType", "unitOfMeasure", "description")}
         own_people = measure["populationDescription"].text() or people
-        for name in ("calculatePct", "denomUnitsSelected"):
-            measure[name].text()
-        own = denominators(measure, "", counted)
+        measure["calculatePct"].text()
+        units = measure["denomUnitsSelected"].text()
+        own = denominators(measure, units, denominators(node, units))
         for group in measure["classes"].items():
-            here = denominators(group, "", own)
+            here = denominators(group, units, own)
             for category in group["categories"].items():
                 part = " | ".join(filter(None, (group["title"].text(), category["title"].text())))
                 seen: set[str] = set()

@@ -46,8 +46,9 @@ def _period(period: Node, title: str, groups: dict[str, Group]) -> list[Fact]:
     for milestone in period["milestones"].items():
         kind = milestone["type"].text()
         milestone["comment"].text()
+        seen: set[str] = set()
         for item in milestone["achievements"].items():
-            fact = _count(item, title, kind, groups)
+            fact = _count(item, title, kind, groups, seen)
             if fact is None:
                 continue
             if kind == "STARTED":
@@ -56,20 +57,25 @@ def _period(period: Node, title: str, groups: dict[str, Group]) -> list[Fact]:
     for reason in period["dropWithdraws"].items():
         kind = reason["type"].text()
         reason["comment"].text()
+        seen = set()
         for item in reason["reasons"].items():
-            fact = _count(item, title, f"left: {kind}", groups)
+            fact = _count(item, title, f"left: {kind}", groups, seen)
             if fact is not None:
                 found.append(_of(fact, begun.get(item["groupId"].text())))
     return found
 
 
-def _count(item: Node, title: str, kind: str, groups: dict[str, Group]) -> Fact | None:
+def _count(item: Node, title: str, kind: str, groups: dict[str, Group], seen: set[str]) -> Fact | None:
     name, where = item["groupId"].text(), item["numSubjects"]
     group, count = groups.get(name), whole(where.printed())
     if group is None or count is None:
         why = f"the group id {name[:40]!r} is not in the list of groups of the flow"
         item.log.unparsed(item.pointer, why if group is None else f"{where.printed()[:40]!r} is not a count")
         return None
+    if name in seen:
+        item.log.unparsed(item.pointer, f"a second count of the group {name[:40]!r}")
+        return None
+    seen.add(name)
     reads = [where.pointer]
     units = whole(item["numUnits"].printed()) if item["numUnits"] else None
     if units is not None:

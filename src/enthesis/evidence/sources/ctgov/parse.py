@@ -160,5 +160,5 @@ def _unparsed(record: dict[str, Any], log: Log, facts: Sequence[Fact], said: Pro
 
 def _leaf_reason(pointer: str) -> str:
     if "/denoms/" in pointer:
-        return "a denominator of a group without a value"
+        return "a denominator that no value is counted from"
     return "no part of a record that this parser knows"
