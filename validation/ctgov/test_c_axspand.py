@@ -1,6 +1,6 @@
 """The whole posted record of C-axSpAnd (NCT02552212) beside what was read from it by hand.
 
-    ENTHESIS_REGISTRY=<folder with NCT02552212.json> python validation/run.py ctgov
+ENTHESIS_REGISTRY=<folder with NCT02552212.json> python validation/run.py ctgov
 """
 
 import json
@@ -66,7 +66,13 @@ def test_the_posted_analysis_of_asas40_stands_beside_the_crude_odds_ratio(facts)
         ("flow", "SFE Period (Week 52 - 156)", "STARTED", "SFE OL CZP 200 mg Q2W", {"events": 243}),
         ("baseline", "Age, Continuous", "", "Placebo", {"mean": 37.4, "sd": 10.8}),
         ("baseline", "Sex: Female, Male", "Male", "CZP 200 mg Q2W", {"events": 78, "n": 159}),
-        ("outcome", "Change From Baseline in ASQoL at Week 24", "", "CZP 200 mg Q2W (FAS)", {"mean": -0.31, "sd": 0.27}),
+        (
+            "outcome",
+            "Change From Baseline in ASQoL at Week 24",
+            "",
+            "CZP 200 mg Q2W (FAS)",
+            {"mean": -0.31, "sd": 0.27},
+        ),
         ("adverse", "serious adverse events", "total", "SFE OL CZP 200 mg Q2W (SS)", {"events": 15, "n": 243}),
     ],
 )

@@ -109,7 +109,7 @@ def outcome(title: str, part: str, kind: str) -> Meaning:
     >>> outcome("Change From Baseline to Week 12 in the BASFI", "", "continuous").value
     'dBASFI'
     >>> outcome("ASAS20 and ASAS40 response", "", "binary").doubt
-    'the title fits no rule, but speaks of an outcome of the dictionary'
+    'the title fits several outcomes: ASAS20, ASAS40'
     """
     for text in (part, title):
         low = text[:MAX_TITLE].lower()
