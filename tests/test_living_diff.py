@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from enthesis.errors import UsageError
 from enthesis.evidence import Store
-from enthesis.living.diff import STEPS, at, difference
+from enthesis.living.between import at
+from enthesis.living.diff import STEPS, difference
 from enthesis.living.feeds import write_feeds
 from enthesis.living.history import History, living_folder
 from enthesis.living.review import Review, run_review
@@ -218,3 +219,39 @@ def test_feeds_tell_each_run_that_has_something_to_say(store, review, tmp_path):
     titles = [e.text for e in ET.parse(tmp_path / "feed" / "feed.atom").iter("{http://www.w3.org/2005/Atom}title")]
     assert titles[1:] == [item["title"] for item in items]
     assert len(ET.parse(tmp_path / "feed" / "feed.rss").findall("./channel/item")) == 2
+
+
+def zoster(run, settings, done):
+    """A part of long-term safety whose rate ratio follows from the events of zoster in the evidence."""
+    from types import SimpleNamespace
+
+    rows = run.evidence.outcomes
+    events = float(rows[rows.outcome == "HZ"].events.sum())
+    result = SimpleNamespace(
+        outcome="HZ", name="herpes zoster", comparison=("JAKi", "TNFi"), stratum="all", stratum_label="all", sources=(),
+        rate_ratio=SimpleNamespace(draws=np.exp(np.random.default_rng(1).normal(events / 10, 1.0, 2000))),
+        borrowed={}, own_events={}, own_ratio=None,
+    )  # fmt: skip
+    return SimpleNamespace(results=(result,))
+
+
+@pytest.mark.parametrize(("outcome", "moved"), [("HZ", True), ("ASAS40", False)])
+def test_a_conclusion_on_safety_is_followed_when_its_outcome_has_new_rows(store, tmp_path, monkeypatch, outcome, moved):
+    from dataclasses import replace
+
+    from enthesis.living import parts
+
+    mine = next(p for p in parts.PARTS if p.name == "safety")
+    monkeypatch.setattr(parts, "PARTS", (replace(mine, compute=f"{__name__}:zoster"),))
+    rule = '[[conclusion]]\nid = "S"\nstatement = "zoster"\noutcome = "HZ"\nthreshold = 0.9\n'
+    text = FILES["conclusions.toml"] + rule + 'probability = "P(RR(JAKi, TNFi) > 1)"\n'
+    folder = review_folder(tmp_path / "review", conclusions=text)
+    (folder / "safety.toml").write_text("")
+    old = store.snapshot().number
+    add_study(store, "R-4", 2024, "r-axSpA", 30, 4, cells={"outcome": outcome})
+    found = diff(store, Review.load(folder), old)
+    told = [c.number for c in found.conclusions if c.after.conclusion.id == "S"]
+    assert bool(told) is moved
+    if moved:
+        assert told[0].steps["data"] == pytest.approx(told[0].whole)
+        assert told[0].whole > 0.2

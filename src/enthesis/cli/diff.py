@@ -40,7 +40,8 @@ def diff(
     """
     from enthesis.errors import UsageError
     from enthesis.evidence import Store, default_place
-    from enthesis.living.diff import at, difference
+    from enthesis.living.between import at
+    from enthesis.living.diff import difference
     from enthesis.living.history import History, living_folder
     from enthesis.living.review import Review, cores
     from enthesis.report.difference import as_json as told_json

@@ -5,48 +5,33 @@ judgements. Each step is fitted, so the changes of a number sum exactly to the w
 probabilities as they are). A judgement about a study that was not there before comes with the study and counts as data.
 A difference that only newer code makes is a step of the method before the others.
 
-Which study moved a number is seen by leaving in and leaving out: what it adds to the old evidence when it comes first,
-and what the new evidence loses without it. The two differ, and do not sum, where studies say the same.
+Conclusions on long-term safety are followed along the path too, when a row that they could rest on has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from enthesis.assess.conclusions import Concluded, conclude, read_conclusions
-from enthesis.errors import EnthesisError
 from enthesis.estimands import relative_effects
-from enthesis.evidence.facts import Fact, facts_hash
-from enthesis.evidence.rows import TABLES
-from enthesis.evidence.snapshot import Snapshot, changes
-from enthesis.evidence.view import Evidence
 from enthesis.execute import map as map_tasks
+from enthesis.living.between import only_data, outcomes_touched, rows_changed, studies_changed
+from enthesis.living.by_study import LeftOut, StudyMove, primary
 from enthesis.living.cache import Kept, method_hash
 from enthesis.living.history import History, Record, living_folder
+from enthesis.living.parts import compute_parts, parts_of
 from enthesis.living.review import Review, jobs_of, networks_of, run_job, with_fits
 from enthesis.living.run import Answer, Run
-from enthesis.network.build import network_of
-from enthesis.network.subset import component
+from enthesis.living.traced import Parts
 
 if TYPE_CHECKING:
-    from enthesis.evidence import Store
+    from enthesis.evidence import Evidence, Store
+    from enthesis.evidence.snapshot import Snapshot
     from enthesis.living.review import Progress
 
 STEPS = ("software", "data", "method", "judgement")
-#: studies left in and out of one question
-MOST_STUDIES = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyMove:
-    """What one changed study does to a number: alone on the old evidence, and last on the new."""
-
-    study: str
-    how: str
-    first: float | None
-    last: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +194,7 @@ def difference(
     review_old = history.review_of(then) if then else review
     review_new = review if latest or now is None else history.review_of(now)
     before, after = store.evidence(old), store.evidence(new)
-    newer = _only_data(before, after)
+    newer = only_data(before, after)
     exact = then if then and then.snapshot["content_hash"] == old.content_hash else None
 
     wanted = set(only) if only is not None else None
@@ -221,7 +206,7 @@ def difference(
     changed = [i for i in ids if _differs([b[i] for b in begun]) or _models_differ(review_old, review_new, i)]
     needed = _needed(changed, ids, review_new)
     jobs = [
-        (at, i, jobs_of(begun[at][i], _primary(r, begun[at][i]))) for at, (r, _) in enumerate(states) for i in needed
+        (at, i, jobs_of(begun[at][i], primary(r, begun[at][i]))) for at, (r, _) in enumerate(states) for i in needed
     ]
     flat = [job for _, _, some in jobs for job in some]
     made = kept.made
@@ -234,17 +219,22 @@ def difference(
     )
     answers: list[dict[str, Answer]] = [{} for _ in states]
     for at, i, _ in jobs:
-        answers[at][i] = with_fits(begun[at][i], _primary(states[at][0], begun[at][i]), results)
+        answers[at][i] = with_fits(begun[at][i], primary(states[at][0], begun[at][i]), results)
     path = [_State(review=r, evidence=e, answers=found) for (r, e), found in zip(states, answers)]
 
     numbers = [m for i in needed for m in _numbers(i, path, exact)]
-    conclusions = _conclusions(review_new, review_old, path, exact)
+    done = _safety(path, outcomes_touched(before, after), kept)
+    conclusions = _conclusions(review_new, review_old, path, exact, done)
     crossings = tuple(c for i in needed for c in _crossings(i, path))
     if changed:
-        numbers, conclusions = _by_study(path, needed, numbers, conclusions, kept, workers, tell)
+        told = [i for i in needed if i == review_new.main_question or any(c.number.question == i for c in conclusions)]
+        left = LeftOut(review_new, before, path[3].answers, told, kept, workers)
+        numbers = [replace(m, studies=left.moves(m.question, _effect(m))) if m.strong and m.question in told else m
+                   for m in numbers]  # fmt: skip
+        conclusions = [_with_studies(c, left, path[3]) for c in conclusions]
     tell(steps + 1, steps + 1, "done")
     return Difference(
-        review=review_new, old=old, new=new, rows=_rows(before, after), studies=_studies(before, after),
+        review=review_new, old=old, new=new, rows=rows_changed(before, after), studies=studies_changed(before, after),
         method=_method(review_old, review_new), software=bool(exact and exact.method != method_hash()),
         questions=tuple(changed), numbers=tuple(m for m in numbers if _moved(m)),
         conclusions=tuple(conclusions), crossings=crossings, fits=kept.made - made,
@@ -266,30 +256,6 @@ def _needed(changed: list[str], ids: list[str], review: Review) -> list[str]:
     path = review.folder / "conclusions.toml"
     read = {c.question for c in read_conclusions(path)} if path.is_file() else set()
     return [i for i in ids if i in set(changed) | read]
-
-
-def _primary(review: Review, begun: Answer) -> tuple[Any, ...]:
-    """The model that is read first."""
-    return next(((m,) for m in review.models if m.applies_to(begun.question)), ())
-
-
-def _only_data(old: Evidence, new: Evidence) -> Evidence:
-    """The new facts with the old judgements; judgements about studies that are new come with them."""
-    known = {f.cells().get("study_id", "") for f in old.facts if f.table == "studies"}
-
-    def judged(fact: Fact) -> bool:
-        return fact.table in TABLES and TABLES[fact.table].judgement
-
-    kept = [f for f in new.facts if not judged(f)]
-    kept += [f for f in old.facts if judged(f)]
-    kept += [f for f in new.facts if judged(f) and (study := f.cells().get("study_id", "")) and study not in known]
-    found = {(f.table, f.key, f.ordinal): f for f in kept}
-    facts = sorted(found.values(), key=lambda f: f.first_id)
-    shot = new.snapshot
-    digest = facts_hash([f.content_hash for f in facts])
-    # versions of one row are told apart by what they replace; here each row has one
-    alone = [replace(f, supersedes=None) for f in facts]
-    return Evidence(Snapshot(shot.number, digest, shot.recorded_at, len(facts)), alone)
 
 
 def _differs(answers: list[Answer]) -> bool:
@@ -346,7 +312,29 @@ def _moved(m: Moved) -> bool:
     return any(x is None for x in m.path) or any(x for x in m.steps.values())
 
 
-def _conclusions(review: Review, review_old: Review, path: list[_State], exact: Record | None) -> list[ConclusionMove]:
+def _safety(path: list[_State], touched: set[str], kept: Kept) -> list[Mapping[str, Any]]:
+    """Long-term safety at each point of the path; nothing where no conclusion could rest on what changed."""
+    file = path[3].review.folder / "conclusions.toml"
+    read = {c.outcome for c in read_conclusions(file)} if file.is_file() else set()
+    found: list[Mapping[str, Any]] = []
+    known: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for state in path:
+        key = state.evidence.content_hash, str(state.review.folder)
+        if key not in known:
+            on = [p for p in parts_of(state.review.folder) if p.name == "safety"]
+            run = state.run
+            known[key] = compute_parts(run, on, kept=Parts(run, kept))[0] if on and read & touched else {}
+        found.append(known[key])
+    return found
+
+
+def _conclusions(
+    review: Review,
+    review_old: Review,
+    path: list[_State],
+    exact: Record | None,
+    done: list[Mapping[str, Any]],
+) -> list[ConclusionMove]:
     """Each conclusion at each point of the path; before the new method the old rule of the same id is asked."""
     files = [r.folder / "conclusions.toml" for r in (review_old, review)]
     if not files[1].is_file():
@@ -355,17 +343,40 @@ def _conclusions(review: Review, review_old: Review, path: list[_State], exact: 
     recorded = {c["id"]: c["probability"] for c in exact.conclusions} if exact else {}
     found = []
     for c in read_conclusions(files[1]):
-        if not c.question:
+        if any(c.question not in s.answers if c.question else not safety for s, safety in zip(path, done)):
             continue
-        if any(c.question not in s.answers for s in path):
-            continue
-        told = [conclude(old.get(c.id, c) if at < 2 else c, s.run, {}) for at, s in enumerate(path)]
+        rules = [old.get(c.id, c) if point < 2 else c for point in range(4)]
+        told = [conclude(rule, s.run, safety) for rule, s, safety in zip(rules, path, done)]
         values = [t.probability for t in told]
         first = recorded.get(c.id)
         whole = (values[0] if first is None else first, *values)
         number = Moved(question=c.question, what=f"P of {c.id}", scale="probability", path=whole, steps=_steps(whole))
         found.append(ConclusionMove(before=told[0] if c.id in old else None, after=told[3], number=number))
     return found
+
+
+def _effect(m: Moved) -> Any:
+    """What reads the number of a moved effect off an answer."""
+    treatment = m.what.partition(" ")[2].partition(" : ")[0]
+
+    def read(answer: Answer) -> float | None:
+        fit = answer.fit
+        known = fit is not None and treatment in fit.treatments
+        return float(fit.estimate[fit.network.index(treatment)]) if known else None
+
+    return read
+
+
+def _with_studies(c: ConclusionMove, left: LeftOut, last: _State) -> ConclusionMove:
+    """A conclusion with what each changed study does to its probability."""
+    if not c.number.question:
+        return c
+
+    def read(answer: Answer) -> float | None:
+        alone = replace(last, answers={answer.question.id: answer})
+        return conclude(c.after.conclusion, alone.run, {}).probability
+
+    return replace(c, number=replace(c.number, studies=left.moves(c.number.question, read)))
 
 
 def _crossings(id: str, path: list[_State]) -> list[Crossing]:
@@ -394,133 +405,6 @@ def _crossings(id: str, path: list[_State]) -> list[Crossing]:
     return found
 
 
-def _by_study(
-    path: list[_State],
-    needed: list[str],
-    numbers: list[Moved],
-    conclusions: list[ConclusionMove],
-    kept: Kept,
-    workers: int | None,
-    tell: Any,
-) -> tuple[list[Moved], list[ConclusionMove]]:
-    """Leave each changed study in the old evidence and out of the new, for the class in focus and the conclusions."""
-    last = path[3]
-    told = {last.review.main_question, *(c.number.question for c in conclusions)}
-    variants: dict[tuple[str, str, str], Answer] = {}
-    how: dict[tuple[str, str], str] = {}
-    for id in needed:
-        if id not in told or path[0].answers[id].fit is None or last.answers[id].fit is None:
-            continue
-        old = networks_of(last.review, path[0].evidence, [last.answers[id].question])[0]
-        new = last.answers[id]
-        for study, kind in list(_changed_studies(old, new).items())[:MOST_STUDIES]:
-            how[id, study] = kind
-            for name, base, other in (("in", old, new), ("out", new, old)):
-                swapped = _swapped(base, other, study, last.review)
-                if swapped is not None:
-                    variants[id, study, name] = swapped
-            variants[id, "", "old"] = old
-    jobs = [(key, jobs_of(a, _primary(last.review, a))) for key, a in variants.items()]
-    flat = [job for _, some in jobs for job in some]
-    results = iter(map_tasks(run_job, flat, workers=workers, cache=kept))
-    fitted = {key: with_fits(variants[key], _primary(last.review, variants[key]), results) for key, _ in jobs}
-
-    def moves(id: str, read: Any) -> tuple[StudyMove, ...]:
-        base, end = fitted.get((id, "", "old")), last.answers[id]
-        found = []
-        for (question, study), kind in how.items():
-            if question == id and base is not None:
-                alone, without = fitted.get((id, study, "in")), fitted.get((id, study, "out"))
-                found.append(
-                    StudyMove(study=study, how=kind, first=_gap(read, alone, base), last=_gap(read, end, without))
-                )
-        return tuple(found)
-
-    def effect(what: str) -> Any:
-        treatment = what.partition(" ")[2].partition(" : ")[0]
-
-        def read(answer: Answer) -> float | None:
-            fit = answer.fit
-            if fit is None or treatment not in fit.treatments:
-                return None
-            return float(fit.estimate[fit.network.index(treatment)])
-
-        return read
-
-    def probability(c: Concluded) -> Any:
-        return lambda a: conclude(c.conclusion, replace(last, answers={a.question.id: a}).run, {}).probability
-
-    with_studies = [
-        replace(m, studies=moves(m.question, effect(m.what))) if m.strong and m.question in told else m for m in numbers
-    ]
-    concluded = [
-        replace(c, number=replace(c.number, studies=moves(c.number.question, probability(c.after))))
-        for c in conclusions
-    ]
-    return with_studies, concluded
-
-
-def _gap(read: Any, a: Answer | None, b: Answer | None) -> float | None:
-    if a is None or b is None:
-        return None
-    x, y = read(a), read(b)
-    return None if x is None or y is None else float(x - y)
-
-
-def _changed_studies(old: Answer, new: Answer) -> dict[str, str]:
-    """Studies of a question that are added, changed or gone between two selections."""
-    from enthesis.hashing import content_hash
-
-    def numbers(answer: Answer) -> dict[str, str]:
-        return {
-            c.study: content_hash([(a.node, a.r, a.n, a.y, a.se, a.sd, a.E) for a in c.arms])
-            for c in answer.selection.choices
-        }
-
-    before, after = numbers(old), numbers(new)
-    found = {s: "added" for s in after if s not in before}
-    found |= {s: "gone" for s in before if s not in after}
-    return found | {s: "changed" for s in after if s in before and before[s] != after[s]}
-
-
-def _swapped(base: Answer, other: Answer, study: str, review: Review) -> Answer | None:
-    """An answer's network with one study as it is in another: left in, left out, or exchanged."""
-    choices = [c for c in base.selection.choices if c.study != study]
-    choices += [c for c in other.selection.choices if c.study == study]
-    order = {s: i for i, s in enumerate(dict.fromkeys([*other.selection.studies, *base.selection.studies]))}
-    choices.sort(key=lambda c: order[c.study])
-    selection = replace(base.selection, choices=tuple(choices))
-    try:
-        network = network_of(selection, review.treatments)
-        return Answer(question=base.question, selection=selection, network=network,
-                      fitted=component(network, network.reference))  # fmt: skip
-    except EnthesisError:
-        return None
-
-
-def _rows(old: Evidence, new: Evidence) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    all_ = changes(old, new)
-    listed = [("added", f.table) for f in all_.added] + [("withdrawn", f.table) for f in all_.withdrawn]
-    for kind, name in listed + [("superseded", f.table) for _, f in all_.superseded]:
-        found.setdefault(name, {"added": 0, "superseded": 0, "withdrawn": 0})[kind] += 1
-    return found
-
-
-def _studies(old: Evidence, new: Evidence) -> dict[str, tuple[str, ...]]:
-    before, after = set(old.studies.study_id), set(new.studies.study_id)
-    touched = set()
-    all_ = changes(old, new)
-    for fact in [*all_.added, *all_.withdrawn, *(f for _, f in all_.superseded)]:
-        if fact.table in ("studies", "arms", "outcomes", "contrasts"):
-            touched.add(fact.cells().get("study_id", ""))
-    return {
-        "added": tuple(sorted(after - before)),
-        "changed": tuple(sorted((touched - {""}) & before & after)),
-        "gone": tuple(sorted(before - after)),
-    }
-
-
 def _method(old: Review, new: Review) -> tuple[str, ...]:
     """What changed in the settings, in words."""
     told = []
@@ -542,44 +426,4 @@ def _method(old: Review, new: Review) -> tuple[str, ...]:
     return tuple(told)
 
 
-def at(store: Store, text: str) -> Snapshot:
-    """The snapshot that a name stands for: HEAD, a number, the start of a hash, or a date (what was known at its end).
-
-    Parameters
-    ----------
-    store : Store
-    text : str
-
-    Raises
-    ------
-    UsageError
-        When there is none, or a hash stands for several.
-    """
-    from enthesis.errors import UsageError, shortened
-    from enthesis.living.as_of import known_at, parsed
-
-    shots = store.snapshots()
-    name = text.strip()
-    if name.upper() in ("HEAD", ""):
-        return store.snapshot()
-    if name.isdigit() and (found := [s for s in shots if s.number == int(name)]):
-        return found[0]
-    if len(name) >= 4 and set(name.lower()) <= set("0123456789abcdef"):
-        found = [s for s in shots if s.content_hash.startswith(name.lower())]
-        if len({s.content_hash for s in found}) > 1:
-            listed = ", ".join(f"{s.number} ({s.content_hash[:12]})" for s in found)
-            raise UsageError(f"{name!r} is the start of several hashes: snapshots {listed}.")
-        if found:
-            return found[-1]
-    try:
-        day = name if "T" in name else parsed(name)
-    except UsageError:
-        listed = ", ".join(str(s.number) for s in shots[-8:])
-        raise UsageError(
-            f"{shortened(name)!r} is no snapshot of {store.name}. Write HEAD, a number ({listed}), the first signs of "
-            "a hash, or a date."
-        ) from None
-    return known_at(store, day)
-
-
-__all__ = ["STEPS", "ConclusionMove", "Crossing", "Difference", "Moved", "StudyMove", "at", "difference"]
+__all__ = ["STEPS", "ConclusionMove", "Crossing", "Difference", "Moved", "StudyMove", "difference"]
