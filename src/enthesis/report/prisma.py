@@ -184,14 +184,17 @@ def _flow_section(value: Flow) -> Section:
     caption = "Flow of records (PRISMA 2020). A dashed box has no data: nothing is estimated in its place."
     figure = Figure(id="prisma-figure", plot="prisma_flow", table=boxes(value), caption=caption)
     blocks: list[Block] = []
-    missing = [key for key in value.unknown if key in _EXPECTED]
+    missing = [key for key in value.unknown if key in EXPECTED]
     if missing:
         told = "Not recorded, and so empty in the diagram: " + ", ".join(KEYS[key].lower() for key in missing) + "."
         blocks.append(Text((Strong("What is not known. "), told), kind="warning"))
     blocks.append(figure)
     if value.notes:
         blocks.append(Bullets(tuple((note,) for note in value.notes)))
-    known = [c for c in value.counts if c.n is not None]
+    new_only = value["previous_studies"].n is None  # then the totals say again what the new ones say
+    known = [
+        c for c in value.counts if c.n is not None and not (new_only and c.key in ("total_studies", "total_reports"))
+    ]
     rows = tuple(Row((Cell((KEYS[c.key],)), Cell((f"{c.n:,}",)), Cell((c.source,)), Cell((c.why,)))) for c in known)
     if rows:
         blocks.append(Table(id="prisma-counts", caption="Where each number comes from", rows=rows, columns=(
@@ -200,7 +203,7 @@ def _flow_section(value: Flow) -> Section:
 
 
 #: counts that every review should be able to tell
-_EXPECTED = ("database_results", "register_results", "duplicates", "records_screened", "records_excluded",
+EXPECTED = ("database_results", "register_results", "duplicates", "records_screened", "records_excluded",
              "dbr_sought_reports", "dbr_notretrieved_reports", "dbr_assessed", "dbr_excluded")  # fmt: skip
 
 

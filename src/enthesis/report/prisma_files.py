@@ -10,7 +10,7 @@ from enthesis.assess.prisma import KEYS, Flow
 from enthesis.errors import UsageError
 from enthesis.report.export import write_bytes
 from enthesis.report.plots import prisma_flow
-from enthesis.report.prisma import boxes, prisma_sections, to_csv
+from enthesis.report.prisma import EXPECTED, boxes, prisma_sections, to_csv
 from enthesis.report.prisma_checklist import Item
 from enthesis.report.render import html
 from enthesis.report.values import Document
@@ -42,7 +42,7 @@ def save_docx(value: Flow, items: tuple[Item, ...], title: str, path: Path) -> N
     try:
         from docx import Document as Word
         from docx.enum.section import WD_ORIENT
-        from docx.shared import Cm
+        from docx.shared import Cm, Pt
     except ImportError:
         raise UsageError("a .docx file needs python-docx: install enthesis[docx].") from None
     word = Word()
@@ -52,13 +52,11 @@ def save_docx(value: Flow, items: tuple[Item, ...], title: str, path: Path) -> N
     page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(1.8)
     word.add_heading(_plain(title), level=1)
     table = boxes(value)
-    picture = word.add_picture(io.BytesIO(_png(table)), width=Cm(19))
+    picture = word.add_picture(io.BytesIO(_png(table)), width=Cm(16 if table["column"].max() < 2 else 21))
     picture._inline.docPr.set("descr", prisma_flow.alt_text(table))
-    missing = [KEYS[key].lower() for key in value.unknown]
-    if missing:
-        word.add_paragraph(f"Not recorded: {', '.join(missing)}.")
-    for note in value.notes:
-        word.add_paragraph(_plain(note))
+    missing = [KEYS[key].lower() for key in value.unknown if key in EXPECTED]
+    for text in [*([f"Not recorded: {', '.join(missing)}."] if missing else []), *value.notes]:
+        word.add_paragraph().add_run(_plain(text)).font.size = Pt(9)
     word.add_page_break()
     word.add_heading("PRISMA-NMA checklist", level=1)
     _table(word, ("Item", "Asks for", "In this report", "A person adds"), [_cells(item) for item in items])
@@ -90,6 +88,8 @@ def _table(word: object, header: tuple[str, ...], rows: Iterable[tuple[str, ...]
     grid = word.add_table(rows=len(texts), cols=len(header))  # type: ignore[attr-defined]
     grid.style, grid.autofit = "Table Grid", False
     total = sum(_WIDTHS)
+    for column, width in zip(grid.columns, _WIDTHS, strict=True):
+        column.width = Cm(26 * width / total)
     for row, cells in zip(grid.rows, texts, strict=True):
         for at, (cell, text) in enumerate(zip(row.cells, cells, strict=True)):
             cell.width = Cm(26 * _WIDTHS[at] / total)
