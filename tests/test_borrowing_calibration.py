@@ -1,7 +1,7 @@
 """Simulation-based calibration: when the world is drawn from the model, the true effect is anywhere in its posterior.
 
-Talts S et al., arXiv:1804.06788. The place of the truth in its posterior is uniform; the test is Kolmogorov and Smirnov's
-at 0.001, so that a correct program fails once in a thousand runs of all seeds (the seeds are fixed).
+Talts S et al., arXiv:1804.06788. The place of the truth in its posterior is uniform; the test is Kolmogorov and
+Smirnov's at 0.001. Seeds are fixed.
 """
 
 from __future__ import annotations

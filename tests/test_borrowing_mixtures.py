@@ -170,6 +170,37 @@ def test_a_prediction_of_rates_is_positive_and_near_the_pooled_rate():
     assert prior.quantile(0.5) == pytest.approx(21 / 1850, rel=0.1)
 
 
+def test_the_prediction_of_a_risk_is_that_of_adding_up_over_mean_and_spread():
+    data = ((3, 20), (9, 40), (2, 30))
+    rows = [Responders(events=r, n=n) for r, n in data]
+    prior = meta_analytic_predictive(rows, mu=Normal(0, 2), tau=HalfNormal(1.0))
+    tau, mu = ((np.arange(160) + 0.5) / 160 * 4)[:, None, None], np.linspace(-6, 4, 201)[:, None]
+    z = np.linspace(-6, 6, 97)
+    normal = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
+    log_joint = Normal(0, 2).log_density(mu[:, 0]) + HalfNormal(1.0).log_density(tau[:, 0])
+    for row in rows:
+        log_joint = log_joint + np.log(np.exp(row.log_likelihood(mu + tau * z)) @ normal)
+    weight = np.exp(log_joint - log_joint.max())
+    risk = (1 / (1 + np.exp(-(mu + tau * z)))) @ normal
+    assert prior.mean == pytest.approx(float((weight * risk).sum() / weight.sum()), abs=2e-5)
+
+
+@pytest.mark.parametrize("tau", [0.01, 0.3, 2.0])
+def test_a_shrunken_effect_of_normal_data_is_the_weighted_mean(tau):
+    from enthesis.inference.borrowing_hierarchy import hierarchy
+
+    rows = [EffectEstimate(estimate=y, se=s) for y, s in ((0.5, 0.2), (-0.1, 0.3), (0.2, 0.15))]
+    # theta[0] and mu are jointly normal given the data
+    precision = np.array([[0.2**-2 + tau**-2, -(tau**-2)], [-(tau**-2), tau**-2 + 0.25]])
+    right = np.array([0.5 / 0.2**2, 0.0])
+    for y, s in ((-0.1, 0.3), (0.2, 0.15)):
+        precision[1, 1] += 1 / (s**2 + tau**2)
+        right[1] += y / (s**2 + tau**2)
+    mean, sd = np.linalg.solve(precision, right)[0], np.sqrt(np.linalg.inv(precision)[0, 0])
+    found = hierarchy(rows, mu=Normal(0, 2), tau=tau).shrunken(0)
+    assert (found.mean, found.sd) == pytest.approx((mean, sd), abs=1e-6)
+
+
 def test_different_kinds_of_data_are_not_put_into_one_hierarchy():
     rows = [Events(events=3, exposure=10.0), Responders(events=3, n=10)]
     with pytest.raises(DataError, match="not put into one hierarchy"):

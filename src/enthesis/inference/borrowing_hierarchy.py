@@ -191,27 +191,28 @@ class Hierarchy:
         return np.clip(found, 0.0, 1.0)
 
     def shrunken(self, j: int) -> Density:
-        """The effect in source j, given all sources."""
-        row, p = self.rows[j], self.exchangeable[j]
+        """The effect in source j, given all sources.
+
+        At each tau: L(theta; j) × the density of a new theta given the other sources. Those of mu given the others are
+        the density of mu with the factor of source j taken out.
+        """
+        row = self.rows[j]
+        if self.exchangeable[j] < 1:
+            raise ModelError("the effect in one source is given for sources that are exchangeable for certain.")
+        others = []
+        for share, piece in zip(self.mass, self.slices, strict=True):
+            values = piece.log_values - log_marginal(row, piece.panels.nodes, piece.tau)
+            total = Density(piece.panels, values).log_total
+            others.append((np.log(share) + total - piece.log_total, Slice(piece.tau, piece.panels, values, total)))
+        top = max(weight for weight, _ in others)
 
         def log_density(x: Array) -> Array:
-            total = np.zeros(len(x))
-            for share, piece in zip(self.mass, self.slices, strict=True):
-                # the factor of source j in the density of mu is taken out and put in again at theta[j] = x
-                own = log_marginal(row, piece.panels.nodes, piece.tau)
-                if piece.tau < _SMALLEST_TAU:
-                    total += share * piece.blurred(x, 0.0)
-                    continue
-                kernel = np.exp(
-                    row.log_likelihood(x)[:, None] - own - 0.5 * ((x[:, None] - piece.panels.nodes) / piece.tau) ** 2
-                ) / (piece.tau * np.sqrt(2 * np.pi))
-                total += share * (kernel @ piece.mass)
+            prior = sum(np.exp(weight - top) * piece.blurred(x, piece.tau) for weight, piece in others)
             with np.errstate(divide="ignore"):
-                return np.log(total)
+                return np.log(prior) + row.log_likelihood(x)
 
-        if p < 1:
-            raise ModelError("the effect in one source is given for sources that are exchangeable for certain.")
-        return Density.of(log_density, [self.mu.panels and (self.mu.mean, self.mu.sd), row.place])
+        place = row.place
+        return Density.of(log_density, [(self.mu.mean, self.mu.sd), place, *self.scales[2:3]])
 
 
 def hierarchy(
