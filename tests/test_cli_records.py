@@ -86,6 +86,37 @@ def test_a_search_of_pubmed_is_kept_with_what_it_found(cli):
     assert (kept["query"], kept["database"]) == ("jak", "PubMed")
 
 
+def test_an_interrupted_import_goes_on_where_it_stopped(cli, monkeypatch):
+    monkeypatch.setattr("enthesis.evidence.sources.eutils.BATCH", 1)
+    one, two = (answer(document(article(id, f"Title {id}")), "text/xml") for id in ("11", "12"))
+    with serve({"/esearch.fcgi?": [answer(SEARCH, "text/xml")], "/efetch.fcgi?": [one, status(404)]}) as server:
+        code, _out, err = cli("import", "pubmed", "--query", "jak", "--server", server.url)
+    assert code == 1
+    assert "does not exist there" in err
+    with serve({"/esearch.fcgi?": [answer(SEARCH, "text/xml")], "/efetch.fcgi?": [one, two]}) as server:
+        told = read(cli, "import", "pubmed", "--query", "jak", "--server", server.url, "--json", "-")
+    assert [(f["stored"], f["unchanged"]) for f in told["files"]] == [(0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("replies", "what"),
+    [
+        ({"/esearch.fcgi?": [answer(b"<eSearchResult><ERROR>Empty term</ERROR></eSearchResult>", "text/xml")]},
+         "refused the search: Empty term"),
+        ({"/esearch.fcgi?": [answer(b"<html>busy</html>", "text/html")]}, "is not an answer of PubMed"),
+        ({"/esearch.fcgi?": [answer(SEARCH)], "/efetch.fcgi?": [answer(b"<eFetchResult/>")]}, "is not PubMed XML"),
+        ({"/esearch.fcgi?": [answer(SEARCH)], "/efetch.fcgi?": [answer(document(article("11"))[:-30])]}, "as XML"),
+    ],
+    ids=["error", "page", "other answer", "cut"],
+)  # fmt: skip
+def test_a_bad_answer_of_pubmed_is_one_sentence_and_stores_nothing(cli, replies, what):
+    with serve(replies) as server:
+        code, _out, err = cli("import", "pubmed", "--query", "x", "--server", server.url)
+    assert code in (1, 3)
+    assert what in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_search_that_finds_too_many_asks_to_be_narrowed(cli):
     with serve({"/esearch.fcgi?": [answer(SEARCH.replace(b">2<", b">20000<"), "text/xml")]}) as server:
         code, _out, err = cli("import", "pubmed", "--query", "x", "--server", server.url)

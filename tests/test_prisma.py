@@ -299,6 +299,18 @@ def test_every_link_of_the_checklist_leads_to_a_section_of_the_report():
     assert len(targets) > 10
 
 
+def test_every_part_of_a_review_has_its_chapter_under_the_name_that_the_checklist_gives():
+    from pathlib import Path
+
+    import enthesis.report
+    from enthesis.living.parts import PARTS as OF_REVIEW
+    from enthesis.report.prisma_checklist import PARTS
+
+    source = "".join(p.read_text() for p in Path(enthesis.report.__file__).parent.glob("*.py"))
+    assert {part.name for part in OF_REVIEW} - {"prisma"} == set(PARTS)
+    assert [p for p, (title, to) in PARTS.items() if f'Section(id="{to[1:]}", title="{title}"' not in source] == []
+
+
 # The command
 
 

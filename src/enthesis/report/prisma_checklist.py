@@ -13,6 +13,17 @@ from enthesis.assess.prisma import Flow
 from enthesis.report.values import Block, Cell, Column, Link, Parts, Row, Strong, Table, Text, anchor
 from enthesis.report.wording import count
 
+#: chapters of parts of a review, by the name of the part: title and anchor
+PARTS: dict[str, tuple[str, str]] = {
+    "safety": ("Safety", "#safety"),
+    "certainty": ("Certainty of the evidence", "#certainty"),
+    "thresholds": ("What would change a decision", "#thresholds"),
+    "benefit_risk": ("Benefit and risk", "#benefit-risk"),
+    "place": ("Place in treatment", "#place"),
+    "conclusions": ("Conclusions, and how sure", "#conclusions"),
+    "forecast": ("What would change the conclusions", "#forecast"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
@@ -119,10 +130,8 @@ def _places(value: Flow, report: Report) -> dict[str, tuple[str, str]]:
     """By key of a place: (title, anchor) of the sections that the report has."""
     fixed = {"messages": "Key messages", "limits": "What this report cannot tell", "methods": "Methods",
              "studies": "Studies", "results": "Result rows", "sources": "Sources"}  # fmt: skip
-    parts = {"certainty": "Certainty of the evidence", "conclusions": "Conclusions, and how sure",
-             "forecast": "What would change the conclusions"}  # fmt: skip
     found = {key: (title, f"#{key}") for key, title in fixed.items()}
-    found |= {key: (title, f"#{key}") for key, title in parts.items() if key in report.parts}
+    found |= {part: place for part, place in PARTS.items() if part in report.parts}
     found["prisma.flow"] = ("Flow of records", "#prisma.flow")
     if value["records_screened"].n:
         found["prisma.decisions"] = ("Flow of records", "#prisma.flow")

@@ -122,7 +122,7 @@ def find(http: Client, query: str) -> Found:
     return Found(ids, count, query, text_of(root.find("QueryTranslation")), tuple(warnings), answer.content)
 
 
-def fetch(http: Client, ids: Sequence[str], *, batch: int = BATCH) -> Iterator[tuple[str, bytes]]:
+def fetch(http: Client, ids: Sequence[str], *, batch: int | None = None) -> Iterator[tuple[str, bytes]]:
     """Records of PubMed by number, a batch at a time.
 
     Yields
@@ -130,7 +130,7 @@ def fetch(http: Client, ids: Sequence[str], *, batch: int = BATCH) -> Iterator[t
     (str, bytes)
         A name for the answer, and PubMed XML for `pubmed.parse`.
     """
-    wanted = list(dict.fromkeys(ids))
+    wanted, batch = list(dict.fromkeys(ids)), batch or BATCH
     for pmid in wanted:
         if not re.fullmatch(r"\d{1,9}", pmid):
             raise UsageError(f"{shortened(pmid, 40)!r} is not a PMID: PubMed's numbers have up to 9 digits.")
