@@ -27,6 +27,29 @@ WeighingOption = Annotated[
 ]
 
 
+#: a file of judgements or a project beyond this is not one
+MOST_BYTES = 50_000_000
+
+
+def text_of(path: Path) -> str:
+    """The text of a small file, UTF-8 or Latin-1.
+
+    Raises
+    ------
+    DataError
+        When it is larger than 50 MB.
+    """
+    from enthesis.errors import DataError
+
+    if path.stat().st_size > MOST_BYTES:
+        raise DataError(f"is larger than {MOST_BYTES:,} bytes", file=path.name, fix="Name the file that was meant.")
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def evidence_of(store: str | None) -> Evidence | None:
     """The evidence of a store; None when none is named."""
     if store is None:
@@ -139,7 +162,7 @@ def _of_table(
     if question is not None:
         raise UsageError("--question names a question of a review: give --review too.")
     if table.suffix.lower() in (".cnm", ".json"):
-        project = read_project(table.read_text(encoding="utf-8-sig"), file=table.name)
+        project = read_project(text_of(table), file=table.name)
         network, facts = project.network, project.facts
         effects = project.effects
         mid = mid if mid is not None else project.mid

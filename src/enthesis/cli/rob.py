@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from enthesis.cli.certainty import evidence_of
+from enthesis.cli.certainty import evidence_of, text_of
 from enthesis.cli.printing import plain, print_table, working, writable
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def import_(
     from enthesis.evidence import Store
 
     with working("Reading"):
-        found = read_robvis(table.read_text(encoding="utf-8-sig"), tool, file=table.name, family=outcome)
+        found = read_robvis(text_of(table), tool, file=table.name, family=outcome)
         with Store.open(store, create=False) as opened:
             known = set(opened.evidence().studies["study_id"])
             for j in found:
@@ -152,7 +152,7 @@ def plot(
         raise UsageError("name either a TABLE of judgements or a --store.")
     with working("Drawing"):
         if table is not None:
-            found = read_robvis(table.read_text(encoding="utf-8-sig"), tool, file=table.name)
+            found = read_robvis(text_of(table), tool, file=table.name)
             weights = {j.study: j.weight for j in found if j.weight is not None} or None
         else:
             found, weights = _stored(store, tool, outcome), None

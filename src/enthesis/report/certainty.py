@@ -61,7 +61,17 @@ def sections(value: Certainties, run: Run, read: tuple[Reading, ...]) -> tuple[S
     main = run.main.question.id
     order = sorted(value.by_question, key=lambda id: id != main)
     inner = tuple(_question(id, value.by_question[id], by_id[id], open=id == main) for id in order if id in by_id)
+    if main in value.by_question and main in by_id:
+        inner = (_findings(by_id[main], value.by_question[main]), *inner)
     return (Section(id="certainty", title="Certainty of the evidence", blocks=tuple(blocks), sections=inner),)
+
+
+def _findings(reading: Reading, rated: Ratings) -> Section:
+    """The summary of findings of the main question."""
+    from enthesis.report.summary_files import summary_section
+    from enthesis.report.summary_of_findings import summary_of_findings
+
+    return summary_section(summary_of_findings(reading, rated), id=anchor("sof", reading.id))
 
 
 def _intro(value: Certainties) -> tuple[Block, ...]:
