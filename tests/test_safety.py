@@ -382,3 +382,19 @@ def test_the_command_answers_for_a_patient(capsys):
 def test_what_the_command_cannot_use_is_said(capsys, arguments):
     assert called("safety", "axspa", *arguments) == 2
     assert "enthesis:" in capsys.readouterr().err
+
+
+def test_study_types_are_told_each_by_itself(found):
+    mace = next(d for d in found.designs if d.outcome == "MACE")
+    told = {design: (k, ratio) for design, k, ratio in mace.lines}
+    assert told["rct"] == (1, (1.33, 0.91, 1.94))
+    assert told["cohort"][0] == 4
+    assert 0.75 < told["cohort"][1][1] < told["cohort"][1][0] < told["rct"][1][0]
+
+
+def test_study_types_that_differ_are_said_to():
+    from enthesis.assess.safety_words import design_sentence
+
+    apart_lines = [("rct", 1, (3.0, 2.5, 3.6)), ("cohort", 2, (1.0, 0.8, 1.25))]
+    assert design_sentence(apart_lines) == "Cohorts differ from randomised trials (p = 0.00)."
+    assert "do not differ beyond chance" in design_sentence([apart_lines[0], ("cohort", 2, (2.8, 2.3, 3.4))])

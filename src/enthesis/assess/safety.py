@@ -32,15 +32,16 @@ from enthesis.assess.safety_values import (
     SafetyResult,
     Three,
 )
-from enthesis.assess.safety_words import anchor_sentence, result_sentence
+from enthesis.assess.safety_words import anchor_sentence, design_sentence, result_sentence
 from enthesis.errors import UsageError
 from enthesis.inference.across_studies import AcrossStudies, predictive_p_value
-from enthesis.inference.bias import synthesise
 from enthesis.inference.borrowing import Borrowed, BorrowingTable, borrowing_table, tipping_points
 from enthesis.inference.borrowing_conflict import conflict_sentence
+from enthesis.inference.borrowing_hierarchy import hierarchy
 from enthesis.models.borrowing import Conclusion, RelativeEffect, RobustMap
-from enthesis.models.designs import DESIGNS, DesignedEffect, SeparateThenCompare
+from enthesis.models.designs import DESIGNS
 from enthesis.models.overlap import Overlap
+from enthesis.models.priors import Normal
 from enthesis.network.candidates import candidates
 
 if TYPE_CHECKING:
@@ -333,19 +334,21 @@ def _reported(effects: Effects) -> Three | None:
     return ratio if np.all(np.isfinite(ratio)) else None
 
 
-def _average(hierarchy: Any) -> Three:
+def _average(found: Any) -> Three:
     """Median and 95 % interval of the mean of the sources, from its values and their probabilities."""
-    x = np.concatenate([s.panels.nodes for s in hierarchy.slices])
-    mass = np.concatenate([m * s.mass for m, s in zip(hierarchy.mass, hierarchy.slices, strict=True)])
+    x = np.concatenate([s.panels.nodes for s in found.slices])
+    mass = np.concatenate([m * s.mass for m, s in zip(found.mass, found.slices, strict=True)])
     order = np.argsort(x)
     cdf = np.cumsum(mass[order]) / mass.sum()
     return tuple(float(np.exp(np.interp(p, cdf, x[order]))) for p in (0.5, 0.025, 0.975))  # type: ignore[return-value]
 
 
 def designs(reader: EffectReader, asked: OutcomeSettings, overlaps: Sequence[Overlap]) -> DesignComparison | None:
-    """The relative effects of an outcome by study type, each type pooled by itself and then compared.
+    """The relative effects of an outcome by study type, each type by itself, and then compared.
 
-    Every source counts once: by the first of its effects that the settings name.
+    Every source counts once: by the first of its effects that the settings name. A type with one study is told as that
+    study reports it; several are averaged with the review's spread between sources. (`inference.bias.synthesise` combines
+    study types by stated or estimated bias.)
 
     Returns
     -------
@@ -353,22 +356,28 @@ def designs(reader: EffectReader, asked: OutcomeSettings, overlaps: Sequence[Ove
         None when there are fewer than two study types.
     """
     first: dict[str, RelativeEffect] = {}
+    ratios: dict[str, Three] = {}
     for stratum in asked.strata:
         found = reader.effects(asked, stratum, overlaps)
         for effect in (*found.own, *found.external):
             first.setdefault(effect.study, effect)
-    kept = apart(list(first.values()), overlaps, key=lambda e: e.study).rows
-    if len({e.design for e in kept}) < 2:
+        for source in found.sources:
+            ratios.setdefault(source.study, source.ratio)
+    kept = [e for e in apart(list(first.values()), overlaps, key=lambda e: e.study).rows
+            if np.all(np.isfinite(ratios[e.study]))]  # fmt: skip
+    lines = []
+    for design in DESIGNS:
+        its = [e for e in kept if e.design == design]
+        if not its:
+            continue
+        ratio = ratios[its[0].study]
+        if len(its) > 1:
+            prior = reader.settings.borrowing.prior_tau
+            ratio = _average(hierarchy(tuple(e.data for e in its), mu=Normal(0, 2), tau=prior))
+        lines.append((design, len(its), ratio))
+    if len(lines) < 2:
         return None
-    rows = [DesignedEffect(study=e.study, design=e.design, data=e.data, source=e.source) for e in kept]
-    first_of = next(d for d in DESIGNS if any(r.design == d for r in rows))
-    told = synthesise(rows, SeparateThenCompare(reference=first_of, tau=reader.settings.borrowing.prior_tau))
-    lines = tuple(
-        (level.design, level.n_studies, tuple(float(np.exp(x)) for x in (level.estimate, level.lower, level.upper)))
-        for level in told.by_design.values()
-    )
-    sentence = " ".join(c.sentence for c in told.conflict)
-    return DesignComparison(outcome=asked.code, name=asked.name, lines=lines, sentence=sentence)
+    return DesignComparison(outcome=asked.code, name=asked.name, lines=tuple(lines), sentence=design_sentence(lines))
 
 
 def _anchor(

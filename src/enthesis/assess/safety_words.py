@@ -6,6 +6,7 @@ when its interval excludes 1; a wide interval is called what it is, absence of e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -149,6 +150,26 @@ BASELINE_WORDS = (
     "higher rate, and the numbers per 1,000 are then too low on both sides. Death and stopping the drug do not compete "
     "with the event."
 )
+
+
+_TYPES = {"rct": "randomised trials", "extension": "extensions", "pooled": "pooled analyses", "cohort": "cohorts"}
+
+
+def design_sentence(lines: Sequence[tuple[str, int, Three]]) -> str:
+    """Whether study types agree with the first of them: the difference of log ratios over its standard error."""
+    reference, _, first = lines[0]
+    told = []
+    for design, _, ratio in lines[1:]:
+        (a, ea), (b, eb) = _log(ratio), _log(first)
+        z = (a - b) / math.hypot(ea, eb)
+        p = math.erfc(abs(z) / math.sqrt(2))
+        words = "differ from" if p < 0.05 else "may differ from" if p < 0.2 else "do not differ beyond chance from"
+        told.append(f"{_first(_TYPES[design])} {words} {_TYPES[reference]} (p = {p:.2f}).")
+    return " ".join(told)
+
+
+def _log(three: Three) -> tuple[float, float]:
+    return math.log(three[0]), (math.log(three[2]) - math.log(three[1])) / (2 * 1.959963984540054)
 
 
 def span(years: float) -> str:
