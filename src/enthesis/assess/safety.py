@@ -347,7 +347,7 @@ def designs(reader: EffectReader, asked: OutcomeSettings, overlaps: Sequence[Ove
     """The relative effects of an outcome by study type, each type by itself, and then compared.
 
     Every source counts once: by the first of its effects that the settings name. A type with one study is told as that
-    study reports it; several are averaged with the review's spread between sources. (`inference.bias.synthesise` combines
+    study reports it; several are averaged with the spread between sources. (`inference.bias.synthesise` combines
     study types by stated or estimated bias.)
 
     Returns
