@@ -93,8 +93,10 @@ def test_a_common_effect_model_is_set_against_the_prediction_interval_of_the_ran
     assert one.rating("A", "P").domains["heterogeneity"][0] != "no concerns"
 
 
-def test_one_study_is_rated_and_says_what_cannot_be_known():
-    found = rated(network((("P", "A"),)))
+@pytest.mark.parametrize("engine", ["gls", "laplace"])
+def test_where_no_comparison_has_two_studies_heterogeneity_is_unknown_and_not_what_a_prior_says(engine):
+    options = {"draws": 500} if engine == "laplace" else {}
+    found = certainty(fit(network((("P", "A"), ("P", "B"))), engine=engine, **options))
     assert "cannot be estimated" in found.rating("A", "P").domains["heterogeneity"][1]
 
 
@@ -146,6 +148,18 @@ def test_a_changed_number_marks_the_decision_to_be_made_again_and_only_that_one(
     assert now.rating("B", "P").concern("imprecision").level == "major concerns"
     assert "re-judge" in now.rating("B", "P").concern("imprecision").reason
     assert not now.rating("A", "P").concern("reporting bias").re_judge
+
+
+def test_a_decision_on_an_estimate_that_is_not_there_is_told():
+    found = rated()
+    line = replace(decided(found)[0], treatment="withdrawn drug")
+    assert "withdrawn drug against P" in with_overrides(found, (line,)).notes[0]
+
+
+def test_a_stored_value_that_is_no_judgement_is_named():
+    found = rated()
+    with pytest.raises(DataError, match="not serious"):
+        with_overrides(found, (replace(decided(found)[0], value="not serious"),))
 
 
 @pytest.mark.parametrize(("item", "value"), [("precision", "no concerns"), ("imprecision", "fine"), ("rating", "none")])

@@ -173,6 +173,8 @@ class Ratings:
         Share of the studies whose risk of bias a person judged.
     placements : tuple of Placement
         The minimally contextualised framework.
+    notes : tuple of str
+        Persons' decisions that concern no estimate of this network.
     """
 
     all: tuple[Rating, ...]
@@ -180,6 +182,7 @@ class Ratings:
     reference: str
     judged: float
     placements: tuple[Placement, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def _by_pair(self) -> dict[Pair, Rating]:
@@ -351,6 +354,9 @@ def _intervals(fit: Fit) -> tuple[dict[Pair, tuple[float, float, float]], dict[P
         from enthesis.inference.fit import fit as fitted
 
         source = fitted(fit.network, engine="gls")
+    if source.heterogeneity.df == 0:
+        # studies never repeat a comparison: the prediction interval of a Bayesian fit would say what its prior says
+        return effects, {}
     new = {
         (r.treatment, r.comparator): (float(r.lower), float(r.upper)) for r in predictive_effects(source).itertuples()
     }

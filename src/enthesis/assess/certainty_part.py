@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -417,21 +417,26 @@ def inputs_of(rating: Rating, item: str) -> str:
 
 def with_overrides(rated: Ratings, decided: Sequence[Decision]) -> Ratings:
     """Ratings with persons' decisions in place of the computed ones, marked where their inputs have changed."""
-    from dataclasses import replace
-
     if not decided:
         return rated
     by_pair: dict[frozenset[str], list[Decision]] = {}
     for d in decided:
+        known = CERTAINTIES if d.item == LEVEL_ITEM else LEVELS if d.item in DOMAINS else ()
+        if d.value not in known:
+            what = f"is no judgement on {d.item!r} of {d.treatment} against {d.comparator}"
+            raise DataError(what, file="overrides", column="value", value=d.value,
+                            fix=f"Use {', '.join(known) or 'the name of a domain'}.")  # fmt: skip
         by_pair.setdefault(frozenset((d.treatment, d.comparator)), []).append(d)
-    return replace(
-        rated, all=tuple(_decided(r, by_pair.get(frozenset((r.treatment, r.comparator)), ())) for r in rated.all)
-    )
+    there = {frozenset((r.treatment, r.comparator)) for r in rated.all}
+    notes = tuple(
+        f"{d.item} of {d.treatment} against {d.comparator}, judged {d.value} by {d.author} ({d.date})."
+        for pair, its in by_pair.items() if pair not in there for d in its
+    )  # fmt: skip
+    made = tuple(_decided(r, by_pair.get(frozenset((r.treatment, r.comparator)), ())) for r in rated.all)
+    return replace(rated, all=made, notes=notes)
 
 
 def _decided(rating: Rating, decided: Sequence[Decision]) -> Rating:
-    from dataclasses import replace
-
     if not decided:
         return rating
     stale = {d.item for d in decided if d.inputs and d.inputs != inputs_of(rating, d.item)}
@@ -439,7 +444,7 @@ def _decided(rating: Rating, decided: Sequence[Decision]) -> Rating:
     concerns = []
     for c in rating.concerns:
         d = by_item.get(c.domain)
-        if d is None or d.value not in LEVELS:
+        if d is None:
             concerns.append(c)
             continue
         concerns.append(c.replace(level=d.value, by=d.author, proposed=c.level, re_judge=c.domain in stale,
@@ -448,7 +453,7 @@ def _decided(rating: Rating, decided: Sequence[Decision]) -> Rating:
     level, reason = overall(concerns, start=start, why=why)
     made = replace(rating, concerns=tuple(concerns), level=level, reason=reason, re_judge=bool(stale))
     d = by_item.get(LEVEL_ITEM)
-    if d is None or d.value not in CERTAINTIES:
+    if d is None:
         return made
     return replace(made, level=d.value, by=d.author, proposed=level,
                    reason=_said(d, level, reason, LEVEL_ITEM in stale))  # fmt: skip

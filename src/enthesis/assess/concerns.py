@@ -216,7 +216,7 @@ def heterogeneity(
     if not (math.isfinite(new_lower) and math.isfinite(new_upper)):
         return Concern(
             domain="heterogeneity", level="some concerns", inputs=inputs,
-            reason="How much studies differ cannot be estimated from so few, so the effect in a new study is unknown.",
+            reason="How much studies differ cannot be estimated from so few: the effect in a new study is unknown.",
         )  # fmt: skip
     new_lower, new_upper = min(lower, new_lower), max(upper, new_upper)
     inside = _inside(lower, upper, scale)

@@ -122,6 +122,8 @@ def _overview(value: Certainties, by_id: dict[str, Reading]) -> Table:
 def _question(id: str, rated: Ratings, reading: Reading, *, open: bool) -> Section:
     where = anchor("certainty", id)
     blocks: list[Block] = [_matrix(where, rated, reading)]
+    if rated.notes:
+        blocks.append(Bullets(tuple((Strong("A judgement without its estimate. "), note) for note in rated.notes)))
     if rated.placements:
         blocks.append(_placements(where, rated))
     blocks.append(Folded(title="The reason of every judgement", blocks=(_reasons(where, rated.against()),)))
