@@ -41,7 +41,7 @@ def place(
         str | None, typer.Option("--json", metavar="FILE|-", help="Write the result as JSON; - is standard output.")
     ] = None,
 ) -> None:
-    """Give each drug its place by the rules of a review, with the rules that fired and that nearly fired.
+    """Give each drug its place by the rules of a review, with what decided and what nearly did.
 
     A place follows from rules that are data (place.toml of the review). --set decides again with another threshold, and
     fits nothing when the fits are kept.
