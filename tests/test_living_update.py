@@ -6,6 +6,7 @@ import os
 import signal
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 import enthesis.living.review as living
@@ -162,7 +163,6 @@ def test_a_changed_threshold_is_not_called_a_flip(review, place, tmp_path):
 
 # Power cuts, two at once, full disks, clocks
 
-KILLS = ("_link", "os.replace", "os.fsync", "os.rename")
 
 
 def killed_update(review, place, number: int) -> bool:
@@ -313,3 +313,31 @@ def test_the_review_of_a_record_is_the_one_that_was_run(review, place, tmp_path)
     review_folder(tmp_path / "review", review=text)
     records = History(living_folder(str(place)))
     assert records.review_of(records.last("small")).title == "A small review"
+
+
+def test_a_single_wrong_bit_in_a_kept_result_is_noticed(tmp_path):
+    kept = Kept(tmp_path)
+    kept["numbers"] = np.arange(100.0)
+    (path,) = tmp_path.glob("*.kept")
+    raw = bytearray(path.read_bytes())
+    raw[-20] ^= 1
+    path.write_bytes(raw)
+    assert "numbers" not in kept
+
+
+@forks
+def test_runs_that_are_recorded_at_once_get_each_a_number(tmp_path):
+    children = []
+    for writer in range(4):
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                for turn in range(5):
+                    History(tmp_path).add(history.Record(review=f"{writer}-{turn}"))
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    assert len({record.review for record in History(tmp_path).records()}) == 20
