@@ -10,6 +10,7 @@ from enthesis.evidence.rate_kind import compatible, rate_kind, rate_kinds
 from enthesis.evidence.rows import TABLES
 from enthesis.network.build import build, select
 from enthesis.network.question import Question
+from enthesis.network.tables import from_table
 from small_evidence import SmallEvidence
 
 ARMS = [{"arm_id": "upa", "treatment": "upadacitinib", "drug_class": "JAKi"}, {"arm_id": "placebo"}]
@@ -119,3 +120,27 @@ def test_no_event_is_no_event_of_either_kind():
 
 def test_a_death_is_one_event_of_one_patient():
     assert compatible("events", "patients", events=7, outcome="DEATH")
+
+
+def rates_table(*kinds, events=(3, 5, 2, 4)):
+    arms = [("A", "a"), ("A", "b"), ("B", "a"), ("B", "b")]
+    return [
+        {"study": s, "treatment": t, "events": r, "time_at_risk": 100.0, "rate_of": kind}
+        for (s, t), kind, r in zip(arms, kinds, events, strict=True)
+    ]
+
+
+def test_a_table_of_both_kinds_is_no_network():
+    with pytest.raises(DataError, match="never pooled: row 4 counts events and row 2 counts patients"):
+        from_table(rates_table("patients", "patients", "events", "events"))
+
+
+def test_a_table_with_a_rate_that_does_not_say_is_no_network():
+    with pytest.raises(DataError, match="row 5, column 'rate_of'"):
+        from_table(rates_table("events", "events", "events", "unstated"))
+
+
+def test_a_table_of_one_kind_and_of_zeros_of_the_other_is_a_network():
+    network = from_table(rates_table("patients", "patients", "events", "patients", events=(3, 5, 0, 4)))
+    assert network.n_studies == 2
+    assert not any("Not used" in entry.reason for entry in network.ledger)

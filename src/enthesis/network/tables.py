@@ -20,7 +20,7 @@ from enthesis.network.arms import ArmRows, LevelCounts, RepeatedArms, arm_block,
 from enthesis.network.blocks import Block, Contrasts
 from enthesis.network.cells import Numbers, natural_order
 from enthesis.network.contrasts import ContrastRows, contrast_block, read_contrasts
-from enthesis.network.headers import check_roles, level_headers, read_headers, told_measure, unused
+from enthesis.network.headers import check_roles, level_headers, plain, read_headers, told_measure, unused
 from enthesis.network.layouts import Layout, choose
 from enthesis.network.ledger import Entry, Ledger, after_exclusions
 from enthesis.network.measures import EFFECT, HR, IRR, MD, MEASURES, OR, ContinuityCorrection, Measure
@@ -145,6 +145,7 @@ def from_table(
             file=sheet.file, fix="Give at least one study with numbers for two treatments.",
         )  # fmt: skip
     covariates, classes, used = beside(sheet, layout, found, arms, contrasts, studies, ledger)
+    used = set(used) | one_kind_of_rate(sheet, layout, arms)
     ledger[:0] = [*sheet.notes, *_mapping_notes(sheet, layout, others, chosen, used)]
     return Network(
         studies=studies,
@@ -239,6 +240,40 @@ def _completed(
         ledger.append(Entry(action="note", rule="arms and contrasts", reason=reason))
     keep = [i for i, study in enumerate(rows.study) if study not in found]
     return contrasts, rows.take(np.array(keep, int)), [e for e in lost if e.study not in found]
+
+
+def one_kind_of_rate(sheet: Sheet, layout: Layout, arms: ArmRows | None) -> set[str]:
+    """Refuse rates of events beside rates of patients with an event, where a column `rate_of` says which is which.
+
+    A count of zero is zero of both kinds.
+
+    Returns
+    -------
+    set of str
+        The column, when there is one.
+
+    Raises
+    ------
+    DataError
+        Naming a row of either kind, or a row that does not say.
+    """
+    header = next((h for h in sheet.header if plain(h) == "rateof"), None)
+    if header is None or arms is None or layout.numbers != "rates":
+        return set()
+    first: dict[str, int] = {}
+    for i, position in enumerate(arms.position):
+        if arms.values["events"][i] > 0:
+            first.setdefault(sheet.cells(header)[position].strip().lower() or "unstated", int(position))
+    for kind in sorted(first):
+        if kind not in ("events", "patients"):
+            what = "does not say whether the rate counts events or patients with an event"
+            fix = "Write events or patients in every row."
+            raise sheet.error(what, first[kind], header, sheet.cells(header)[first[kind]], fix)
+    if len(first) > 1:
+        rows = " and ".join(f"row {sheet.lines[first[kind]]} counts {kind}" for kind in ("events", "patients"))
+        raise sheet.error(f"rates of events and rates of patients with an event are never pooled: {rows}",
+                          first["patients"], header, "patients", "Keep the rows of one kind.")  # fmt: skip
+    return {header}
 
 
 _NAME_ROLES = frozenset(["study", "treatment", "agent"])
