@@ -66,7 +66,7 @@ MAX_ROUNDS = 6
 #: above this Pareto k of all draws another proposal is tried, so many times in all
 ENOUGH_K, MAX_FULL = 0.6, 4
 TRIAL_DRAWS, TRIAL_RULE = 512, (5, 3)
-#: draws from which the quadrature rule of a first attempt in full is chosen
+#: draws from which the quadrature rule of a first attempt in full is chosen, and its error measured
 PILOT_DRAWS = 64
 #: posterior draws at which quadrature rules are compared
 RULE_POINTS = 12
@@ -133,12 +133,10 @@ def posterior(target: Target, *, draws: int, seed: int) -> Posterior:
     if on_surfaces(target, draws):
         # drawing in full is nearly as quick as a trial, and needs no other when the Gaussian proves good
         pilot = _weighted(target, modes, hyper, proposal, PILOT_DRAWS, seed, TRIAL_RULE)
-        tried, _ = _rule(target, modes, pilot, TRIAL_RULE)
-        first = _weighted(target, modes, hyper, proposal, draws, seed, tried)
+        rule, error = _rule(target, modes, pilot, TRIAL_RULE)
+        first = _weighted(target, modes, hyper, proposal, draws, seed, rule)
         if first.good:
-            rule, error = _rule(target, modes, first, tried)
-            best = first if rule == tried else _weighted(target, modes, hyper, proposal, draws, seed, rule)
-            return _posterior(target, modes, best, rule, error, 1)
+            return _posterior(target, modes, first, rule, error, 1)
     rounds: list[Round] = []
     trial = min(draws, max(TRIAL_DRAWS, DRAWS_PER_PARAMETER * (P + 2)))
     for attempt in range(MAX_ROUNDS):
