@@ -297,3 +297,26 @@ def test_the_command_refuses_mixed_kinds_in_a_sentence(tmp_path, capsys):
     )
     assert called("rates", table) == 3
     assert "are never pooled" in capsys.readouterr().err
+
+
+def test_the_command_adds_up_the_hazards_of_periods(tmp_path, capsys):
+    text = "study,events,time_at_risk,rate_of,period_end\nA,8,200,patients,1\nA,6,400,patients,5\n"
+    assert called("rates", written(tmp_path, text), "--years", "5", "--json", "-") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [g["period_end"] for g in told["groups"]] == ["1.0", "5.0"]
+    assert told["risks"][0]["estimate"] == pytest.approx(1 - math.exp(-(0.04 + 4 * 0.015)))
+    assert "constant within each of 2 periods" in told["risks"][0]["assumption"]
+
+
+def test_a_period_that_does_not_end_is_refused_with_its_cell(tmp_path):
+    text = "study,events,time_at_risk,rate_of,period_end\nA,8,200,patients,0\n"
+    with pytest.raises(DataError, match="row 2, column 'period_end', value '0'"):
+        read_rates(written(tmp_path, text))
+
+
+def test_an_arm_that_stands_twice_is_refused(tmp_path):
+    text = "study,events,time_at_risk,rate_of\nA,8,200,patients\nB,1,90,patients\nA,8,200,patients\n"
+    with pytest.raises(
+        DataError, match="row 4, column 'study', value 'A': is the same arm with the same numbers as row 2"
+    ):
+        read_rates(written(tmp_path, text))

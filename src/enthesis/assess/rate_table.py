@@ -46,7 +46,7 @@ def read_rates(table: Any, *, rate_of: str = "", columns: dict[str, str] | None 
     ----------
     table : path, data frame or rows
         study, events, time_at_risk (synonyms are known); optionally treatment, class, design, population, outcome,
-        rate_of.
+        rate_of, and period_end in years where the rows are periods of follow-up.
     rate_of : {"", "events", "patients", "unstated"}
         What the rows of a table without that column count.
     columns : dict of role to column, optional
@@ -79,6 +79,7 @@ def read_rates(table: Any, *, rate_of: str = "", columns: dict[str, str] | None 
     ledger: list[Entry] = []
     read = Numbers(sheet, [h for (role, _), h in layout.columns.items() if role not in ("study", "treatment", "agent")])
     arms, lost = read_arms(sheet, layout, read, IRR, ledger)
+    ends = _ends(sheet)
     beside = {name: _column(sheet, name, *also) for name, also in _BESIDE.items()}
     kinds = beside["rate_of"]
     if kinds is not None and rate_of:
@@ -94,8 +95,10 @@ def read_rates(table: Any, *, rate_of: str = "", columns: dict[str, str] | None 
                 drug_class=said["drug_class"], population=said["population"], outcome=said["outcome"],
                 design=_word(sheet, at, "design", said["design"], DESIGNS), rate_of=kind or "unstated",
                 events=float(arms.values["events"][i]), exposure=float(arms.values["time_at_risk"][i]),
+                period_end=ends[at] if ends else None,
             )
         )  # fmt: skip
+    _refuse_twice(sheet, rows, arms.position)
     notes = [entry.reason for entry in (*ledger, *lost)]
     if kinds is None and not rate_of:
         notes.append(
@@ -114,6 +117,32 @@ _BESIDE = {
     "population": (),
     "outcome": (),
 }
+
+
+def _refuse_twice(sheet: Sheet, rows: list[RateRow], position: Any) -> None:
+    """Refuse a row that stands twice: its patients would count twice."""
+    seen: dict[tuple, int] = {}
+    for i, row in enumerate(rows):
+        key = (row.study_id, row.treatment, row.outcome, row.period_end, row.events, row.exposure)
+        if key in seen:
+            first = sheet.lines[int(position[seen[key]])]
+            raise DataError(f"is the same arm with the same numbers as row {first}", file=sheet.file,
+                            row=int(sheet.lines[int(position[i])]), column="study", value=row.study_id,
+                            fix="Delete one of the two rows.")  # fmt: skip
+        seen[key] = i
+
+
+def _ends(sheet: Sheet) -> tuple[float, ...] | None:
+    """The column period_end, in years; None without it."""
+    header = next((h for h in sheet.header if h.casefold().replace(" ", "_") == "period_end"), None)
+    if header is None:
+        return None
+    found = Numbers(sheet, [header])(header)
+    for at, end in enumerate(found):
+        if not end > 0:
+            value = sheet.cells(header)[at]
+            raise sheet.error("is not the end of a period in years", at, header, value, "Write a number above 0.")
+    return tuple(float(end) for end in found)
 
 
 def _names_treatments(found: Any) -> bool:

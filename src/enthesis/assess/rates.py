@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: what rows can be grouped by
-GROUPS: tuple[str, ...] = ("treatment", "drug_class", "design", "population", "study_id", "outcome", "week")
+GROUPS: tuple[str, ...] = (
+    "treatment",
+    "drug_class",
+    "design",
+    "population",
+    "study_id",
+    "outcome",
+    "week",
+    "period_end",
+)
 DESIGNS: tuple[str, ...] = ("rct", "extension", "pooled", "cohort")
 KIND_WORDS = {"events": "events", "patients": "patients with an event", "unstated": "what is counted is not stated"}
 
@@ -51,6 +60,8 @@ class RateRow:
     use : str
         The eligibility judgement.
     source_id : str
+    period_end : float or None
+        End, in years, of the period of follow-up that the count and the time are of; None for the whole follow-up.
     """
 
     id: str
@@ -72,6 +83,7 @@ class RateRow:
     n: float | None = None
     use: str = "primary"
     source_id: str = ""
+    period_end: float | None = None
 
     @property
     def counted(self) -> bool:
@@ -321,6 +333,38 @@ def hazard_by_period(periods: Iterable[tuple[float, float, float]]) -> Hazard:
     )  # fmt: skip
 
 
+def hazards(rows: Iterable[RateRow], by: Sequence[str] = ("treatment",)) -> dict[tuple[str, ...], Hazard]:
+    """The hazard of each group from rows of periods: events and patient-years of a period are added up.
+
+    Parameters
+    ----------
+    rows : iterable of RateRow
+        Those with a period_end; of one kind.
+    by : sequence of str
+        As for `pool_rates`.
+
+    Returns
+    -------
+    dict of tuple of str to Hazard
+
+    Examples
+    --------
+    >>> rows = [RateRow(id=f"R{i}", study_id="A", treatment="upa", rate_of="patients", events=r, exposure=E,
+    ...                 period_end=t) for i, (t, r, E) in enumerate([(1, 8, 200), (5, 6, 400)])]
+    >>> hazards(rows)[("upa",)].end
+    (1.0, 5.0)
+    """
+    totals: dict[tuple[str, ...], dict[float, list[float]]] = {}
+    for row in rows:
+        if row.period_end is None or not row.counted:
+            continue
+        key = tuple(f"{getattr(row, name)}" for name in by if name != "period_end")
+        its = totals.setdefault(key, {}).setdefault(float(row.period_end), [0.0, 0.0])
+        its[0] += row.events or 0.0
+        its[1] += row.exposure or 0.0
+    return {key: hazard_by_period((end, r, E) for end, (r, E) in sorted(its.items())) for key, its in totals.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Risk:
     """What a rate means over some years: of one patient (`patients`), or per patient (`events`).
@@ -421,5 +465,5 @@ def _number(value: object) -> float | None:
 
 __all__ = [
     "DESIGNS", "GROUPS", "Hazard", "RateGroup", "RateRow", "Risk", "by_study", "cumulative_risk", "hazard_by_period",
-    "one_kind", "pool_rates", "rate_rows", "table_rows",
+    "hazards", "one_kind", "pool_rates", "rate_rows", "table_rows",
 ]  # fmt: skip

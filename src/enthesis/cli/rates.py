@@ -133,10 +133,13 @@ def _outcome(rows: Any, by: tuple[str, ...], rate_of: str, model: str, comparato
     import pandas as pd
 
     from enthesis.assess.rate_ratios import ratios_against
-    from enthesis.assess.rates import KIND_WORDS, cumulative_risk, pool_rates, table_rows
+    from enthesis.assess.rates import KIND_WORDS, cumulative_risk, hazards, pool_rates, table_rows
     from enthesis.errors import DataError
     from enthesis.report.plots import rates as plot
 
+    periods = any(row.period_end is not None for row in rows)
+    if periods and "period_end" not in by:
+        by = (*by, "period_end")
     groups = pool_rates(rows, by, rate_of=rate_of, model=model)  # type: ignore[arg-type]
     if not groups:
         raise DataError(
@@ -145,7 +148,7 @@ def _outcome(rows: Any, by: tuple[str, ...], rate_of: str, model: str, comparato
     lines = table_rows(groups, by)
     for line, group in zip(lines, groups, strict=True):
         p = group.pooled
-        for t in years:
+        for t in () if periods else years:
             risk = cumulative_risk((p.estimate, p.lower, p.upper), t, rate_of=group.rate_of)
             name = f"per_1000_over_{t:g}_years"
             line |= {name: 1000 * risk.estimate, f"{name}_lower": 1000 * risk.lower, f"{name}_upper": 1000 * risk.upper}
@@ -154,7 +157,15 @@ def _outcome(rows: Any, by: tuple[str, ...], rate_of: str, model: str, comparato
     kinds = sorted({g.rate_of for g in groups})
     sentences = [f"Rates per 100 patient-years of {' and of '.join(KIND_WORDS[k] for k in kinds)}, {model} model."]
     sentences += [r.sentence for r in ratios]
-    if years:
+    told_risks = []
+    for name, hazard in hazards([r for g in groups for r in g.rows], by).items() if periods else ():
+        for t in years:
+            risk = cumulative_risk(hazard, t, rate_of=kinds[0])
+            told_risks.append({"group": list(name), "years": t, "what": risk.what, "estimate": risk.estimate,
+                               "lower": risk.lower, "upper": risk.upper, "assumption": risk.assumption})  # fmt: skip
+            sentences.append(f"{', '.join(name)}, over {t:g} years: {1000 * risk.estimate:.3g} per 1,000 "
+                             f"({1000 * risk.lower:.3g} to {1000 * risk.upper:.3g}). {risk.assumption}")  # fmt: skip
+    if years and not periods:
         p = groups[0].pooled
         sentences += [
             cumulative_risk((p.estimate, p.lower, p.upper), t, rate_of=kinds[0]).assumption for t in years[-1:]
@@ -164,7 +175,7 @@ def _outcome(rows: Any, by: tuple[str, ...], rate_of: str, model: str, comparato
     return Outcome(
         title="Incidence rates", table=frame,
         told={"by": list(by), "model": model, "groups": lines, "rate_ratios": [r.to_dict() for r in ratios],
-              "sentences": sentences,
+              "risks": told_risks, "sentences": sentences,
               "status": {"ok": not bad, "message": bad[0].pooled.status.message if bad else ""}},
         shown=frame.drop(columns=["message", "model"]), sentences=(*sentences, ""),
         warnings=tuple(f"{', '.join(g.name)}: {g.pooled.status.message}" for g in bad),
