@@ -15,7 +15,7 @@ from enthesis.evidence.screening import decide
 from enthesis.living.prisma import counted
 from enthesis.living.review import Review
 from enthesis.report.plots import prisma_flow
-from enthesis.report.prisma import as_json, boxes, limits, sections, to_csv
+from enthesis.report.prisma import as_json, boxes, limits, messages, sections, to_csv
 from enthesis.report.prisma_checklist import Report, checklist
 from enthesis.report.render.svg import draw, inline
 from enthesis.report.values import Link
@@ -277,6 +277,22 @@ def test_results_json_meets_its_schema(screened, small_run, monkeypatch):
     monkeypatch.setattr("enthesis.report.tables.readings", lambda run: ())
     told = as_json(flow(screened.evidence()), small_run)
     jsonschema.validate(told["prisma"], schema()["properties"]["prisma"])
+
+
+def test_a_retracted_source_is_a_key_message_with_its_rows(small_run):
+    with Store.open(":memory:") as store:
+        store.append("sources", {"source_id": "p", "kind": "article", "title": "A paper", "pmid": "7"}, extractor="t")
+        study = {"study_id": "X-1", "design": "rct", "population": "r-axSpA", "source_id": "p"}
+        store.append("studies", study, extractor="t")
+        record(store, "pubmed:7", database="PubMed", pmid="7", retracted_by="RetractionIn PMID 8")
+        value = flow(store.evidence())
+    (message,) = messages(value, small_run, ())
+    assert "".join(p if isinstance(p, str) else p.text for p in message) == (
+        "Retracted source. A paper. It carries 1 row of X-1."
+    )
+    (chapter,) = sections(value, small_run, ())
+    table = next(s for s in chapter.sections if s.id == "prisma.watch").blocks[1]
+    assert [cell.text for cell in table.rows[0].cells][:4] == ["retracted", "A paper", "RetractionIn PMID 8", "X-1"]
 
 
 def test_every_link_of_the_checklist_leads_to_a_section_of_the_report():

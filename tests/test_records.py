@@ -189,6 +189,28 @@ def test_a_changed_record_supersedes_and_keeps_the_search_that_found_it():
     assert (record["search_id"], record["retracted_by"]) == ("s1", "RetractionIn PMID 9")
 
 
+def test_a_retraction_is_not_forgotten_when_a_poorer_file_is_read_later():
+    """RIS has no notices."""
+    with Store.open(":memory:") as store:
+        store_records(store, pubmed.parse(document(FULL)), extractor="test")
+        (known,) = store.evidence().table("records").to_dict("records")
+        poor = ris.parse(b"TY  - JOUR\nTI  - A new title\nAN  - 101\nER  - \n", database="PubMed")
+        report = store_records(store, poor, extractor="test")
+        (record,) = store.evidence().table("records").to_dict("records")
+    assert (report.added.superseded, record["title"]) == (1, "A new title")
+    assert record["retracted_by"] == known["retracted_by"] != ""
+
+
+def test_a_correction_by_a_person_stands_until_the_source_says_something_else():
+    read = pubmed.parse(document(article("7", "Printed title")), "a.xml")
+    with Store.open(":memory:") as store:
+        store_records(store, read, extractor="test")
+        (fact,) = store.evidence().facts
+        store.supersede(fact.id, {**fact.cells(), "title": "Right title"}, extractor="A", reason="misprint")
+        assert store_records(store, read, extractor="test").added.unchanged == 1
+        assert store.evidence().table("records").title.tolist() == ["Right title"]
+
+
 def test_a_dry_run_says_the_same_and_stores_nothing():
     read = pubmed.parse(document(FULL), "a.xml")
     with Store.open(":memory:") as store:

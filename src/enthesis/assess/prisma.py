@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from enthesis.errors import DataError, unknown_name
 from enthesis.evidence.link import rows_of, split_ids, verdicts
 from enthesis.evidence.screening import Screened, screened
+from enthesis.evidence.watch import Watch, watch
 
 if TYPE_CHECKING:
     from enthesis.evidence import Evidence
@@ -85,6 +86,8 @@ class Flow:
         Rows of the table `searches`.
     notes : tuple of str
         What a reader should know about the numbers.
+    watch : Watch
+        Sources of the evidence that were retracted, questioned, corrected or updated.
     """
 
     counts: tuple[Count, ...]
@@ -93,6 +96,7 @@ class Flow:
     databases: tuple[tuple[str, str, int], ...] = ()
     searches: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = ()
+    watch: Watch = field(default_factory=lambda: Watch(notices=(), unwatched=(), watched=0))
 
     def __getitem__(self, key: str) -> Count:
         for count in self.counts:
@@ -211,7 +215,7 @@ def flow(evidence: Evidence, *, networks: set[str] | None = None, settings: Sett
         reasons=reasons.get("dbr", ()), other_reasons=reasons.get("other", ()),
         databases=tuple((kind, name, n) for (kind, name), n in sorted(
             Counter((r.cells["kind"], r.cells["database"]) for r in records).items())),
-        searches=tuple(searches), notes=tuple(notes),
+        searches=tuple(searches), notes=tuple(notes), watch=watch(evidence),
     )  # fmt: skip
 
 

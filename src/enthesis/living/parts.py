@@ -127,6 +127,7 @@ PARTS: tuple[Part, ...] = (
         compute="enthesis.assess.prisma:compute",
         report="enthesis.report.prisma:sections",
         json="enthesis.report.prisma:as_json",
+        messages="enthesis.report.prisma:messages",
         limits="enthesis.report.prisma:limits",
         where="behind",
     ),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from enthesis.assess.prisma import KEYS, Flow, read_settings
+from enthesis.evidence.watch import Watch
 from enthesis.report.export import safe_text
 from enthesis.report.prisma_checklist import Item, Report, checklist, checklist_blocks
 from enthesis.report.values import (
@@ -26,6 +28,7 @@ from enthesis.report.values import (
     Table,
     Text,
 )
+from enthesis.report.wording import count
 
 if TYPE_CHECKING:
     from enthesis.living.run import Run
@@ -166,6 +169,9 @@ def prisma_sections(value: Flow, items: tuple[Item, ...], *, links: bool = True)
     inner = [_flow_section(value)]
     if value.searches:
         inner.append(Section(id="prisma.searches", title="Searches", blocks=(_searches(value),), nav=False))
+    if value.watch.watched:
+        blocks = _notices(value.watch)
+        inner.append(Section(id="prisma.watch", title="Retracted and corrected sources", blocks=blocks, nav=False))
     blocks = checklist_blocks(items, links=links)
     inner.append(Section(id="prisma.checklist", title="PRISMA-NMA checklist", blocks=blocks, nav=False))
     return tuple(inner)
@@ -218,6 +224,38 @@ def _searches(value: Flow) -> Table:
     return Table(id="prisma-searches", caption="Searches", rows=rows, columns=columns)
 
 
+def _notices(seen: Watch) -> tuple[Block, ...]:
+    """The notices on sources, each with what rests on it; and how many sources were watched."""
+    total = seen.watched + len(seen.unwatched)
+    told = f"{seen.watched:,} of {total:,} printed sources have a record, in which PubMed keeps such notices."
+    if not seen.notices:
+        return (Text((f"{told} None of them is retracted, under an expression of concern, corrected or updated.",)),)
+    rows = tuple(
+        Row((Cell((n.kind,), tone=-4 if n.kind == "retracted" else None),
+             Cell((n.title or n.source,)),
+             Cell((n.told,)), Cell((", ".join(n.studies) or "–",)), Cell((f"{len(n.rows):,}",)),
+             Cell(("; ".join(n.rows[:20]) + ("; ..." if len(n.rows) > 20 else "") or "–",))))
+        for n in seen.notices
+    )  # fmt: skip
+    columns = (Column("Notice"), Column("Source", "long"), Column("Told by"), Column("Studies", "long"),
+               Column("Rows", "number"), Column("Names of rows", "long"))  # fmt: skip
+    table = Table(id="prisma-notices", caption="Notices on sources of this evidence", columns=columns, rows=rows)
+    return (Text((told,)), table)
+
+
+def messages(value: Flow, run: Run, read: tuple[Reading, ...]) -> tuple[Parts, ...]:
+    """A key message for every source that carries rows and was retracted or is under an expression of concern."""
+    return tuple(
+        (
+            Strong("Retracted source. " if n.kind == "retracted" else "Source under an expression of concern. "),
+            Link(n.title or n.source, "#prisma.watch"),
+            f". It carries {count(len(n.rows), 'row')} of {', '.join(n.studies)}.",
+        )
+        for n in value.watch.notices
+        if n.rows and n.kind in ("retracted", "expression of concern")
+    )
+
+
 def as_json(value: Flow, run: Run) -> dict[str, Any]:
     """The key `prisma` of `results.json`.
 
@@ -246,6 +284,9 @@ def told(value: Flow, items: Iterable[Item] = ()) -> dict[str, Any]:
         "databases": [{"kind": kind, "database": name, "records": n} for kind, name, n in value.databases],
         "searches": [dict(search) for search in value.searches],
         "notes": list(value.notes),
+        "notices": [asdict(notice) for notice in value.watch.notices],
+        "watched": value.watch.watched,
+        "unwatched": list(value.watch.unwatched),
         "checklist": [
             {"item": i.number, "part": i.part, "topic": i.topic, "asks": i.asks, "state": i.state,
              "places": [{"title": title, "anchor": place} for title, place in i.places], "does": i.does,
@@ -266,4 +307,4 @@ def limits(value: Flow, run: Run, read: tuple[Reading, ...]) -> tuple[Parts, ...
     ),)  # fmt: skip
 
 
-__all__ = ["as_json", "boxes", "limits", "prisma_sections", "sections", "to_csv", "told"]
+__all__ = ["as_json", "boxes", "limits", "messages", "prisma_sections", "sections", "to_csv", "told"]

@@ -109,7 +109,7 @@ def store_records(
     rows, unparsed, repeated = _rows(found, search)
     with store.writing(extractor=extractor) as writer:
         chains = writer.chains("records")
-        rows = [_first_search(row, chains) for row in rows]
+        rows = [_with_known(row, chains) for row in rows]
         plan, digest = planned(chains, rows), ""
         if not dry_run:
             digest = writer.put_bytes(found.content, name=found.file)
@@ -141,15 +141,17 @@ def _rows(found: ReadRecords, search: Mapping[str, str] | None) -> tuple[list[Ne
     return list(rows.values()), unparsed, repeated
 
 
-def _first_search(row: NewRow, chains: Mapping[str, list]) -> NewRow:
-    """A record keeps the search, and the place, that found it first: finding it again is no news about it."""
-    chain = chains.get(row.key)
-    if not chain or chain[0][-1].withdrawn:
+def _with_known(row: NewRow, chains: Mapping[str, list]) -> NewRow:
+    """A record with what a file said of it before and this one does not: RIS knows no retractions, PubMed's XML does.
+
+    The search and the place that found it first stay: finding it again is no news about it.
+    """
+    facts = [fact for chain in chains.get(row.key, ())[:1] for fact in chain if fact.file]
+    if not facts or facts[-1].withdrawn:
         return row
-    old = chain[0][-1].cells()
-    kept = {name: old[name] for name in ("search_id", "locator") if name in old}
-    cells = {name: text for name, text in row.cells.items() if name not in ("search_id", "locator")} | kept
-    return NewRow("records", cells, file=row.file, file_row=row.file_row)
+    old = facts[-1].cells()
+    first = {name: old[name] for name in ("search_id", "locator") if name in old}
+    return NewRow("records", old | dict(row.cells) | first, file=row.file, file_row=row.file_row)
 
 
 def _add_search(writer: Writer, search: Mapping[str, str], file: str, digest: str) -> None:
