@@ -7,7 +7,7 @@ from enthesis.errors import DataError, UsageError
 from enthesis.evidence import Store
 from enthesis.report.bias import lights, shares
 from enthesis.report.plots import bias_summary, traffic_light
-from enthesis.report.render.svg import draw
+from enthesis.report.render.svg import draw, inline
 
 HEADER = "Study,D1,D2,D3,D4,D5,Overall,Weight\n"
 TABLE = HEADER + "A,Low,Low,Low,Low,Low,Low,2\nB,Low,Some concerns,Low,High,Low,High,1\n"
@@ -131,3 +131,12 @@ def test_judgements_of_two_tools_are_not_drawn_together():
     mixed = [Judged(study="A", tool=t, overall="low") for t in ("rob2-2019", "robins-i-2016")]
     with pytest.raises(UsageError, match="several tools"):
         lights(mixed)
+
+
+@pytest.mark.parametrize("n", [2, 60])
+def test_figures_hold_few_and_many_studies_with_hostile_names(n):
+    names = [f"<script>{i}</script>" for i in range(n)]
+    found = [Judged(study=s, tool="robins-i-v2-2025", overall="serious", domains={"D1": "critical"}) for s in names]
+    for made in (lambda: traffic_light.chart(lights(found)), lambda: bias_summary.chart(shares(found))):
+        page, _, _ = inline(draw(made), "f", "figure")
+        assert "<script" not in page
