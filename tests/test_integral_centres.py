@@ -38,6 +38,16 @@ def test_a_study_whose_one_event_is_improbable_is_integrated_exactly(effect, sta
     assert found == pytest.approx(exact, abs=2e-3)
 
 
+@pytest.mark.parametrize("effect", [140.0, -760.0])
+def test_a_draw_far_out_has_its_integral_and_not_a_gap(effect):
+    rows = [dict(study="1", treatment=t, events=r, n=50) for t, r in (("A", 1), ("B", 0))]
+    model = RARE.replace(heterogeneity=en.Exchangeable(sd=en.HalfNormal(1)))
+    target = compile_target(model, en.from_table(rows, measure="OR", reference="A"))
+    centres = Centres(mu=(np.array([[-3.0], [-3.0]]),), b=(np.zeros((2, 2)),))
+    found = by_study(target, np.array([[-1.0], [effect]]), np.array([[0.5], [0.9]]), centres, RULES[3])[0]
+    assert np.isfinite(found).all()
+
+
 def rare_network():
     """Twenty studies of 400 patients on A and 100 on B: 32 events on A, 4 on B, most studies without one on B."""
     on_a = [1, 3, 2, 0, 1, 2, 4, 1, 0, 3, 2, 1, 1, 2, 0, 3, 2, 1, 2, 1]

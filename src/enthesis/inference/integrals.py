@@ -35,6 +35,8 @@ RULES: tuple[tuple[int, int], ...] = ((3, 2), (5, 3), (7, 5), (9, 7), (13, 9), (
 CENTRED = 1e-6
 #: Newton steps to a centre from a start that is not near it
 DISTANT_STEPS = 30
+#: Newton steps to the centres that were not found so
+LONG_SEARCH = 400
 #: points whose median baseline starts the search for the centres of a surface
 STARTS = 50
 #: values held in memory at once: of intermediate results, and of the predictors of studies that are taken together
@@ -95,6 +97,10 @@ def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tup
             piece = _Piece(target, _restricted(target, part, wanted), rule, sparse)
             mu, b = centres.mu[index][:, wanted], centres.b[index][:, wanted[part.study]]
             found[:, wanted] = piece.at(theta, h, mu, b, row, centres.steps)
+            # few points are so far out that their centres need a longer search, and they must not make all others wait
+            far = np.flatnonzero(np.isnan(found[:, wanted]).any(axis=1))
+            if len(far) and centres.steps < LONG_SEARCH:
+                found[np.ix_(far, wanted)] = piece.at(theta[far], h[far], mu, b, row[far], LONG_SEARCH)
         out.append(found)
     return out
 
