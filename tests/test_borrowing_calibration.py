@@ -18,7 +18,7 @@ from enthesis.models.designs import Bias, BiasAdjusted, DesignedEffect, DesignHi
 from enthesis.models.one_parameter import EffectEstimate, EventCounts, Responders
 from enthesis.models.priors import HalfNormal, Normal
 
-WORLDS = 250
+WORLDS = 120
 VAGUE = Normal(0.0, 1.0)
 SE = (0.15, 0.25, 0.4)
 

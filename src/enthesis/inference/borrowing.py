@@ -145,20 +145,25 @@ class Borrowed:
     level: float = 0.95
     unit_sd: float = UNIT_SD
 
+    @cached_property
+    def _three(self) -> tuple[float, float, float]:
+        at = np.array([0.5, 0.5 - self.level / 2, 0.5 + self.level / 2])
+        return tuple(float(v) for v in self.posterior.quantile(at))  # type: ignore[return-value]
+
     @property
     def estimate(self) -> float:
         """Posterior median of theta."""
-        return self.posterior.median
+        return self._three[0]
 
     @property
     def lower(self) -> float:
         """Lower end of the interval of theta."""
-        return self.posterior.interval(self.level)[0]
+        return self._three[1]
 
     @property
     def upper(self) -> float:
         """Upper end of the interval of theta."""
-        return self.posterior.interval(self.level)[1]
+        return self._three[2]
 
     @property
     def rate_ratio(self) -> tuple[float, float, float]:
