@@ -11,7 +11,7 @@ import numpy as np
 
 from enthesis.assess.benefit_risk import Criterion, Measured, ValueFunction, net_benefit, resampled, smaa_table, weigh
 from enthesis.assess.quantities import draws_of
-from enthesis.assess.smaa import Preferences, Smaa
+from enthesis.assess.smaa import Preferences, Smaa, check
 from enthesis.errors import DataError, EnthesisError, UsageError, unknown_name
 from enthesis.estimands import risk_given
 from enthesis.network.settings import read_toml
@@ -47,12 +47,14 @@ class Profile:
                 raise unknown_name("criterion", name, criteria)
         if self.weights and set(self.weights) != set(criteria):
             raise UsageError(f"swing weights name every criterion: {', '.join(criteria)}.")
-        return Preferences(
+        found = Preferences(
             weights=tuple(float(self.weights[c]) for c in criteria) if self.weights else (),
             order=tuple(tuple(at[c] for c in group) for group in self.order),
             between={at[c]: (float(low), float(high)) for c, (low, high) in self.between.items()},
             ratios={(at[i], at[j]): (float(low), float(high)) for i, j, low, high in self.ratios},
         )
+        check(found, len(criteria))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from enthesis.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from enthesis.network.measures import Measure
     from enthesis.network.network import Network
 
 Array = NDArray[np.float64]
@@ -226,6 +227,19 @@ def rule_of(
     if name == "superior":
         return Superior(comparator=network.index(comparator or network.reference), margin=margin)
     return NearBest(margin=margin)
+
+
+def margin_on_scale(measure: Measure, margin: float) -> float:
+    """A margin as people read it (a ratio: 1.25 or 0.8) on the model's scale; 0 for none.
+
+    Examples
+    --------
+    >>> from enthesis.network.measures import MD, OR
+    >>> round(margin_on_scale(OR, 1.25), 3), round(margin_on_scale(OR, 0.8), 3), margin_on_scale(MD, 0.5)
+    (0.223, 0.223, 0.5)
+    """
+    _not_negative(margin)
+    return abs(float(measure.transform(margin))) if margin else 0.0
 
 
 def _all_pairs(base: Array) -> tuple[Array, Array, Array]:

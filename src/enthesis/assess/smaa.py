@@ -195,7 +195,7 @@ def sample_weights(criteria: int, n: int = DRAWS, preferences: Preferences | Non
     (True, True)
     """
     p = preferences or Preferences()
-    _checked(p, criteria)
+    check(p, criteria)
     if p.weights:
         w = np.asarray(p.weights, dtype=float)
         return np.tile(w / w.sum(), (n, 1))
@@ -215,7 +215,8 @@ def sample_weights(criteria: int, n: int = DRAWS, preferences: Preferences | Non
     return np.concatenate(kept)[:n]
 
 
-def _checked(p: Preferences, criteria: int) -> None:
+def check(p: Preferences, criteria: int) -> None:
+    """Raise UsageError for preferences that name no criterion, or whose numbers make no sense."""
     if p.weights:
         if len(p.weights) != criteria or min(p.weights) < 0 or not sum(p.weights) > 0:
             raise UsageError(f"swing weights need {criteria} numbers of 0 or more, not all 0.")
@@ -307,4 +308,4 @@ def _hit_and_run(A: Array, b: Array, criteria: int, n: int, rng: np.random.Gener
     return np.clip(np.concatenate(draws)[:n], 0.0, 1.0)
 
 
-__all__ = ["Preferences", "Smaa", "sample_weights", "smaa"]
+__all__ = ["Preferences", "Smaa", "check", "sample_weights", "smaa"]

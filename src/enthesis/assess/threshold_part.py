@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from enthesis.assess.decision import RULES, rule_of
+from enthesis.assess.decision import RULES, margin_on_scale, rule_of
 from enthesis.assess.threshold import BIASES, LEVELS, decided, thresholds
 from enthesis.errors import DataError, EnthesisError, unknown_name
 from enthesis.network.settings import read_toml
@@ -115,7 +115,7 @@ def _decided(run: Any, asked: Asked) -> Decided:
         return Decided(asked=asked, question=title, problem=answer.problem or "; ".join(answer.problems.values()))
     network = fit.network
     try:
-        margin = abs(float(network.measure.transform(asked.margin))) if asked.margin else 0.0
+        margin = margin_on_scale(network.measure, asked.margin)
         rule = rule_of(asked.rule, network, margin=margin, k=asked.k)
         table = thresholds(fit, rule, level=asked.level, bias=asked.bias)
     except EnthesisError as problem:

@@ -87,14 +87,13 @@ def threshold(
 def _found(
     fit: Any, name: str, margin: float, k: int | None, comparator: str | None, level: str, bias: str, refit: bool
 ) -> Outcome:
-    from enthesis.assess.decision import rule_of
+    from enthesis.assess.decision import margin_on_scale, rule_of
     from enthesis.assess.threshold import decided, on_the_scale_people_read, thresholds
     from enthesis.report.plots import invariant_intervals
     from enthesis.report.wording import listed
 
     network = fit.network
-    asked = rule_of(name, network, margin=abs(float(network.measure.transform(margin))) if margin else 0.0, k=k,
-                    comparator=comparator)  # fmt: skip
+    asked = rule_of(name, network, margin=margin_on_scale(network.measure, margin), k=k, comparator=comparator)
     rows = thresholds(fit, asked, level=level, bias=bias, refit=refit)
     chosen = decided(fit, asked)
     log = network.measure.scale == "log"
