@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 
 import enthesis as en
-from enthesis.inference import laplace
+from enthesis.inference import integrals, laplace
 from enthesis.inference.integrals import RULES, Centres, by_study, sparse_studies
 from enthesis.models.compile import compile_target
 from families import FAMILIES, simulated
@@ -103,7 +103,8 @@ def test_the_posterior_does_not_depend_on_where_the_search_for_centres_starts(mo
 
 
 @pytest.mark.parametrize("heterogeneity", [en.Common(), en.Exchangeable()])
-def test_an_integral_whose_centre_was_not_found_is_not_a_number(heterogeneity):
+def test_an_integral_whose_centre_was_not_found_is_not_a_number(monkeypatch, heterogeneity):
+    monkeypatch.setattr(integrals, "LONG_SEARCH", 0)
     target = compile_target(RARE.replace(heterogeneity=heterogeneity), rare_network())
     theta, h = np.full((2, 1), -1.0), np.full((2, len(target.hypers)), 0.3)
     part = target.arms[0]
@@ -118,6 +119,7 @@ def test_an_integral_whose_centre_was_not_found_is_not_a_number(heterogeneity):
 def test_a_posterior_with_lost_centres_is_not_ok(monkeypatch, name):
     target = simulated(BY_NAME[name].target, np.random.default_rng(3))[2]
     real = laplace._centres
+    monkeypatch.setattr(integrals, "LONG_SEARCH", 0)
     monkeypatch.setattr(laplace, "on_surfaces", lambda target, draws: False)
     monkeypatch.setattr(
         laplace,
