@@ -321,16 +321,18 @@ def summary_section(summary: SummaryOfFindings, *, id: str = "sof", nav: bool = 
     rows = []
     for line in summary.lines:
         texts = summary.cells(line)
-        cells = [Cell((text.replace("\n", ": "),)) for text in texts]
-        cells[-3] = Cell((texts[-3],), tone=tones[line.certainty])
+        absolute = [Cell((line.with_it,)), Cell((line.difference,))] if summary.counted else []
+        cells = [Cell((line.treatment,)), Cell((line.interpretation,)), Cell((texts[-3],), tone=tones[line.certainty]),
+                 Cell((line.relative,)), *absolute, Cell((line.rank,))]  # fmt: skip
         rows.append(Row(tuple(cells), strong=line.strong))
-    kinds = ["text", "number", *(["number"] * 3 if summary.counted else []), "words", "number", "long"]
-    titles = [
-        f"{title} (per 1,000)" if summary.counted and 2 <= at <= 4 else title
-        for at, title in enumerate(summary.headings)
-    ]
-    columns = tuple(Column(title, kind) for title, kind in zip(titles, kinds, strict=True))
-    table = Table(id=f"{id}.table", caption=summary.title, columns=columns, rows=tuple(rows))
+    columns = [Column("Treatment"), Column("Interpretation", "long"), Column("Certainty"),
+               Column(f"{summary.measure} (95 % interval)", "number")]  # fmt: skip
+    if summary.counted:
+        base = next((line.without for line in summary.lines if line.without), "–")
+        columns.append(Column(f"Per 1,000 ({base} with {summary.comparator})", "number"))
+        columns.append(Column("Difference per 1,000"))
+    columns.append(Column("Mean rank (95 %)", "number"))
+    table = Table(id=f"{id}.table", caption=summary.title, columns=tuple(columns), rows=tuple(rows))
     notes: tuple[Block, ...] = tuple(Text((Strong(f"{a}  "), text), kind="note") for a, text in summary.footnotes)
     notes += tuple(Text((text,), kind="note") for text in summary.explanations)
     figure = Figure(id=f"{id}.network", plot="network_graph", table=summary.geometry, options=summary.geometry_options,
