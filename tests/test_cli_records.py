@@ -86,6 +86,15 @@ def test_a_search_of_pubmed_is_kept_with_what_it_found(cli):
     assert (kept["query"], kept["database"]) == ("jak", "PubMed")
 
 
+def test_a_search_that_finds_nothing_is_kept_too(cli):
+    told = b"<ErrorList><PhraseNotFound>xyz</PhraseNotFound></ErrorList>"
+    nothing = b"<eSearchResult><Count>0</Count><IdList/>" + told + b"</eSearchResult>"
+    with serve({"/esearch.fcgi?": [answer(nothing, "text/xml")]}) as server:
+        read(cli, "import", "pubmed", "--query", "xyz", "--server", server.url, "--json", "-")
+    (kept,) = read(cli, "records", "list", "--json")["searches"]
+    assert (kept["found"], kept["note"]) == ("0", "phrase not found: xyz.")
+
+
 def test_an_interrupted_import_goes_on_where_it_stopped(cli, monkeypatch):
     monkeypatch.setattr("enthesis.evidence.sources.eutils.BATCH", 1)
     one, two = (answer(document(article(id, f"Title {id}")), "text/xml") for id in ("11", "12"))

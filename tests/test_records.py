@@ -142,6 +142,7 @@ LETTERS = st.characters(codec="utf-8", exclude_categories=("Cs",))
 WORDS = st.text(LETTERS, min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(title=WORDS, abstract=WORDS, accession=st.text("AL0123", min_size=1, max_size=9))
 def test_no_text_of_a_record_breaks_out_of_its_field(title, abstract, accession):
     record = {"record_id": f"embase:{accession}", "database": "Embase", "title": f"x {title}", "abstract": abstract,
@@ -151,7 +152,7 @@ def test_no_text_of_a_record_breaks_out_of_its_field(title, abstract, accession)
     assert read.unparsed == ()
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
 @given(data=st.data(), reader=st.sampled_from([pubmed.parse, nbib.parse, ris.parse]))
 def test_damaged_bytes_give_records_or_a_sentence(data, reader):
     whole = {pubmed.parse: document(FULL), nbib.parse: NBIB.encode(), ris.parse: RIS.encode()}[reader]

@@ -70,6 +70,8 @@ def pubmed(
         if query is not None:
             found = eutils.find(http, query)
             search, ids = found.row(datetime.now(UTC).date().isoformat()), list(found.ids)
+            if not dry_run:
+                _keep_search(place, search, found.content, extractor)
         else:
             ids = list(pmid) if pmid else _source_ids(place)
         for at, (name, content) in enumerate(eutils.fetch(http, ids)):
@@ -78,8 +80,6 @@ def pubmed(
                 store_records(place, parse(content, name), extractor=extractor or "enthesis.evidence.sources.pubmed",
                               search=search, dry_run=dry_run).to_dict()
             )  # fmt: skip
-        if search is not None and not reports and not dry_run:
-            _keep_empty_search(place, search, found.content, extractor)
         where = place.name
     missing = len(ids) - sum(r["read"] for r in reports)
     told = {
@@ -209,8 +209,8 @@ def _source_ids(place: Any) -> list[str]:
     return ids
 
 
-def _keep_empty_search(place: Any, search: dict[str, str], content: bytes, extractor: str | None) -> None:
-    """A search that finds nothing is a result too."""
+def _keep_search(place: Any, search: dict[str, str], content: bytes, extractor: str | None) -> None:
+    """Keep a search with PubMed's answer to it; one that finds nothing is a result too."""
     from enthesis.evidence.sources.records import ReadRecords, store_records
 
     store_records(
