@@ -91,6 +91,12 @@ def test_draws_of_two_fits_are_not_mixed_as_if_they_were_joint():
         ("OR(a, b) in (1, 2)", "single values"),
         ("(" * 200 + "1", "nested too deeply"),
         ("-" * 3000 + "1", "at most"),
+        ("1e999 > 1", "sign 1.*too large"),
+        ("1e308 * 10 > 1", "too large"),
+        ("OR(a, b) * 1e308 * 1e308 > 1", "too large"),
+        ("P(1e308 * 10 - 1e308 * 10 > 1)", "too large"),
+        ("-true", "takes numbers"),
+        ("(1 < 2) - true", "takes numbers"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(text, said):

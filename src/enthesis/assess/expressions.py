@@ -288,6 +288,9 @@ class _Reader:
             raise self.stop("a value is missing")
         self.at += 1
         if kind == "number":
+            if not np.isfinite(float(text)):
+                self.at -= 1
+                raise self.stop("the number is too large")
             return ("number", float(text))
         if kind == "text":
             return ("text", text[1:-1])
@@ -433,15 +436,18 @@ def probability(statement: Any) -> Probability:
     return Probability(p, error)
 
 
-def _divided(a: Any, b: Any) -> Any:
-    with np.errstate(divide="raise", invalid="raise"):
+def _exactly(operation: Callable[..., Any], *values: Any) -> Any:
+    """An operation whose result is a number: none is infinite or undefined without a word."""
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
         try:
-            return np.true_divide(a, b)
-        except FloatingPointError:
-            raise UsageError("a division by zero.") from None
+            return operation(*values)
+        except FloatingPointError as problem:
+            if operation is np.true_divide and "overflow" not in str(problem):
+                raise UsageError("a division by zero.") from None
+            raise UsageError("a result that is too large, or no number.") from None
 
 
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": _divided}
+_ARITHMETIC: dict[str, Callable[..., Any]] = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.true_divide}
 
 
 def _combined(operation: Callable[..., Any], mark: str, *values: Any) -> Any:
@@ -455,7 +461,7 @@ def _combined(operation: Callable[..., Any], mark: str, *values: Any) -> Any:
         )
     plain = [v.values if isinstance(v, Draws) else v for v in values]
     _require_kinds(mark, plain)
-    found = operation(*plain)
+    found = _exactly(operation, *plain)
     if draws:
         return draws[0].like(np.asarray(found))
     if isinstance(found, np.bool_ | bool):
@@ -483,6 +489,8 @@ def _require_kinds(mark: str, values: list[Any]) -> None:
         wrong = next((v for v in values if isinstance(v, str)), None)
         if wrong is not None:
             raise UsageError(f"{shortened(wrong)!r} is a text (or a name that is not known) where a number is needed.")
+        if mark in ("+", "-", "*", "/") and any(map(is_truth, values)):
+            raise UsageError(f"`{mark}` takes numbers, not what is true or false.")
 
 
 __all__ = ["Draws", "Expression", "Probability", "Scope", "parse", "probability"]
