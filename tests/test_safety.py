@@ -18,6 +18,7 @@ from enthesis.errors import DataError, UsageError
 from enthesis.evidence import bundled_evidence, bundled_folder
 from enthesis.inference.across_studies import AcrossStudies, predictive_p_value
 from enthesis.models.overlap import Overlap
+from enthesis.models.priors import HalfNormal
 from enthesis.report.safety_json import safety_json
 
 FOLDER = bundled_folder().parent
@@ -210,9 +211,26 @@ def test_an_effect_that_is_not_in_the_evidence_is_named(settings):
         EffectReader(bundled_evidence(), settings).effects(wrong, "average", ())
 
 
-def test_rows_judged_no_are_not_borrowed(settings):
-    reader = EffectReader(bundled_evidence(), settings)
-    assert not [key for key in reader.contrasts if key[3] == "adhoc-Feb-2019"]
+class Judged:
+    """The bundled evidence with every row of one study judged `no`."""
+
+    def __init__(self, study):
+        self._evidence, self._study = bundled_evidence(), study
+
+    def __getattr__(self, name):
+        return getattr(self._evidence, name)
+
+    def eligibility(self, name="outcomes"):
+        found = self._evidence.eligibility(name)
+        found.loc[(self._evidence.table(name).study_id == self._study).to_numpy(), "use"] = "no"
+        return found
+
+
+@pytest.mark.parametrize(("study", "outcome"), [("STAR-RA-CV", "MACE"), ("SELECT-COMPARE-5y", "HZ")])
+def test_rows_judged_no_are_not_borrowed(settings, study, outcome):
+    asked = next(o for o in settings.outcome if o.code == outcome)
+    with pytest.raises(DataError, match=study):
+        EffectReader(Judged(study), settings).effects(asked, "average", ())
 
 
 @pytest.mark.parametrize(("seen", "more"), [(0, False), (12, True)])
@@ -233,6 +251,13 @@ def test_the_predictive_p_value_of_a_point_prior_is_that_of_the_binomial():
     assert predictive_p_value(data, np.array([0.0]), np.array([1.0])) == pytest.approx(expected)
 
 
+def test_a_spread_between_baselines_makes_far_counts_less_surprising():
+    theta, mass = np.array([0.0]), np.array([1.0])
+    counts = {"treated": ((12, 300.0),), "comparator": ((12, 1200.0),)}
+    equal, spread = (AcrossStudies(**counts, spread=prior) for prior in (None, HalfNormal(1.0)))
+    assert predictive_p_value(equal, theta, mass) < 0.01 < 0.05 < predictive_p_value(spread, theta, mass)
+
+
 # absolute numbers and profiles
 
 
@@ -241,6 +266,14 @@ def test_absolute_numbers_start_from_the_own_rate_of_the_comparator(found):
     assert (cancer.anchor.side, cancer.anchor.events, cancer.anchor.patient_years) == ("comparator", 3, 1201.1)
     low, high = cancer.per_1000[1.0].comparator[1:]
     assert low < 1000 * 3 / 1201.1 < high
+
+
+def test_where_only_the_treatment_has_an_own_rate_the_comparator_gets_it_divided_by_the_ratio(found):
+    zoster = found.result("HZ")
+    assert zoster.anchor.side == "treatment"
+    five = zoster.per_1000[5.0]
+    assert five.treatment[0] == pytest.approx(5 * 1000 * 5.5 / 308.6, rel=0.1)
+    assert five.comparator[0] == pytest.approx(five.treatment[0] / zoster.rate_ratio.estimate, rel=0.1)
 
 
 def test_a_stated_rate_gives_its_own_absolute_numbers(found, settings):
