@@ -202,6 +202,13 @@ def test_the_curve_and_the_advice_are_told_as_json(screening):
     assert read(screening, "screen", "curve", "--json")["stopping"]["sample"] == 1
 
 
+def test_the_curve_is_drawn_into_a_file(screening):
+    read(screening, "screen", "curve", "--figure", "c.svg", "--json")
+    said = (screening.folder / "c.svg").read_text()
+    assert "included records found" in said
+    assert "reading 10 % finds" in said
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.ris"])
 def test_labels_go_to_asreview_and_come_back_as_decisions_of_another_reviewer(screening, name):
     assert read(screening, "screen", "export", name, "--json")["labelled"] == 4

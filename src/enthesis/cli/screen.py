@@ -147,18 +147,23 @@ def decide(
 @app.command()
 def curve(
     seed: Annotated[int, typer.Option(help="Seed of the folds and of the bootstrap.")] = 0,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the curve: .svg, .png or .html.", show_default=False)
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Recall against effort on held-back decisions, the work it saves, and what may be said of unread records.
 
-    Example: enthesis screen curve --store review.sqlite
+    Example: enthesis screen curve --figure recall.svg --store review.sqlite
     """
     from enthesis.assess.screening import curve as recall_curve
     from enthesis.assess.screening import stopping
     from enthesis.errors import UsageError
     from enthesis.evidence.screening import queue, screened
 
+    if figure is not None:
+        writable(figure)
     evidence, where = evidence_of(store)
     found = screened(evidence)
     labels, texts = _decided(found)
@@ -169,6 +174,10 @@ def curve(
             drawn, problem = None, str(stop)
     unread = len(queue(evidence))
     stop = stopping(unread, sum(labels.values()), _random_sample(evidence, labels))
+    if figure is not None:
+        if drawn is None:
+            raise UsageError(f"there is no curve to draw: {problem}")
+        _draw(drawn, figure)
     if as_json:
         print_json({"store": where, "curve": _curve_json(drawn), "problem": problem, "stopping": vars(stop)})
         return
@@ -280,6 +289,17 @@ def _random_sample(evidence: Any, labels: dict[str, bool]) -> list[bool]:
 def _shown(cells: Any, score: float) -> dict[str, Any]:
     columns = ("record_id", "title", "abstract", "authors", "year", "journal", "doi", "pmid", "nct_id", "url")
     return {**{c: cells.get(c, "") for c in columns}, "score": None if math.isnan(score) else round(score, 4)}
+
+
+def _draw(drawn: Any, path: Path) -> None:
+    import pandas as pd
+
+    from enthesis.report.figure_file import save_figure
+    from enthesis.report.plots import recall_curve
+
+    table = pd.DataFrame({name: getattr(drawn, name) for name in ("effort", "recall", "lower", "upper")})
+    words = recall_curve.alt_text(table)
+    save_figure(lambda: recall_curve.chart(table), path, words=words, title="Recall against effort")
 
 
 def _print_curve(drawn: Any) -> None:
