@@ -102,6 +102,48 @@ def test_a_shared_arm_with_other_numbers_is_a_study_of_its_own():
     assert "other numbers" in notes[0]
 
 
+def test_an_arm_beside_a_split_shared_arm_is_counted_once():
+    data = [*DATA[:-1], row("2.1", "PARIS", Experimental_cases=60, Experimental_N=800, Control_cases=26, Control_N=203)]
+    rows, _ = read_review(package(data_rows_csv=table(ROWS, data)), "x").table("1.1", "2.1")
+    assert [r["study"] for r in rows if r["treatment"] == "Dipyridamole"] == ["PARIS [2.1]"]
+
+
+def test_no_line_of_a_study_replaces_another():
+    lines = [row("1.1", "PARIS", Subgroup="men", Experimental_cases=i, Experimental_N=50, Control_cases=2, Control_N=50)
+             for i in range(4)]  # fmt: skip
+    rows, _ = read_review(package(data_rows_csv=table(ROWS, lines)), "x").table("1.1")
+    assert sorted(r["events"] for r in rows if r["treatment"] == "Aspirin") == ["0", "1", "2", "3"]
+
+
+def test_groups_of_one_name_make_no_table():
+    lines = [setting("1.1", "Dichotomous", "Odds Ratio", ("Aspirin", "Aspirin"))]
+    review = read_review(package(overall_estimates_and_settings_csv=table(SETTINGS, lines)), "x")
+    with pytest.raises(UsageError, match="calls both groups 'Aspirin'"):
+        review.table("1.1")
+
+
+def test_an_analysis_with_two_settings_is_read_once_and_told():
+    lines = [*WANTED_SETTINGS, WANTED_SETTINGS[0]]
+    review = read_review(package(overall_estimates_and_settings_csv=table(SETTINGS, lines)), "x")
+    assert [a.id for a in review.analyses].count("1.1") == 1
+    assert any("has settings already" in u.reason for u in review.unparsed)
+
+
+@pytest.mark.parametrize("text", ["1_0", "١", "inf", "1e400", "0x1"])
+def test_what_only_python_reads_as_a_number_is_told(text):
+    line = row("1.1", "PARIS", Experimental_cases=text, Experimental_N=50, Control_cases=2, Control_N=50)
+    review = read_review(package(data_rows_csv=table(ROWS, [line])), "x")
+    assert not review.analysis("1.1").results
+    assert any(f"{text!r} is not a number" in u.reason for u in review.unparsed)
+
+
+def test_an_effect_beyond_numbers_is_told():
+    line = row("1.4", "Ex 2003", **{"O-E": 1e300, "Variance": 1e-300})
+    review = read_review(package(data_rows_csv=table(ROWS, [line])), "x")
+    assert any("no number" in u.reason for u in review.unparsed)
+    assert not review.analysis("1.4").results
+
+
 def test_analyses_of_different_kinds_make_no_table():
     with pytest.raises(UsageError, match="are not of one kind"):
         read_review(package(), "x").table("1.1", "1.2")

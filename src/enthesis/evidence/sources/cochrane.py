@@ -10,10 +10,12 @@ Source: the data packages of the Cochrane Library and the files of RevMan 5 (ele
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from enthesis.errors import DataError, UsageError, unknown_name
+from enthesis.errors import DataError, UsageError, shortened, unknown_name
 from enthesis.evidence.facts import NewRow
 from enthesis.evidence.sources.adding import Added, add, planned
 from enthesis.evidence.sources.records import ReadRecords, Unparsed, clean
@@ -36,6 +38,8 @@ CELLS = {
     "observed-expected": ("o_e", "variance"),
 }
 TABLES = ("analyses", "results", "characteristics", "risk-of-bias")
+#: Python's float also reads 1_0, other digits and inf
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +135,10 @@ class CochraneReview:
         for a in chosen:
             if not a.kind or not a.results:
                 raise UsageError(f"analysis {a.id} has no data that a synthesis can use.")
+            if a.treatment == a.comparator:
+                raise UsageError(
+                    f"analysis {a.id} calls both groups {shortened(a.treatment)!r}, so they cannot be compared."
+                )
             if (a.kind, a.measure) != (first.kind, first.measure):
                 raise UsageError(
                     f"analyses {first.id} ({first.kind}, {first.measure or 'no known measure'}) and {a.id} ({a.kind}, "
@@ -151,14 +159,14 @@ def _studies(chosen: Iterable[Analysis]) -> tuple[list[tuple[str, Analysis, Mapp
     """(name, analysis, row): a study that comes again within an analysis, by subgroup, is a study for each."""
     found, notes = [], []
     for a in chosen:
-        names = [r["study"] for r in a.results]
-        for r in a.results:
+        times = Counter(r["study"] for r in a.results)
+        for at, r in enumerate(a.results, start=1):
             name = r["study"]
-            if names.count(name) > 1:
-                told = r.get("subgroup") or f"row {a.results.index(r) + 1}"
+            if times[name] > 1:
+                told = r.get("subgroup") or f"row {at}"
                 name = f"{name} [{told}]"
             found.append((name, a, r))
-        again = sorted({n for n in names if names.count(n) > 1})
+        again = sorted(n for n, count in times.items() if count > 1)
         if again:
             notes.append(
                 f"Analysis {a.id}: {', '.join(again[:5])}{' and others' if len(again) > 5 else ''} come more than once "
@@ -171,22 +179,28 @@ def _arms(chosen: list[Analysis]) -> tuple[list[dict[str, str]], list[str]]:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     found, notes = _studies(chosen)
     for name, a, r in found:
-        for slot, treatment in (("1", a.treatment), ("2", a.comparator)):
-            wanted = ("events", "n") if a.kind == "dichotomous" else ("mean", "sd", "n")
-            arm = {"study": name, "treatment": treatment} | {w: r[f"{w}_{slot}"] for w in wanted}
-            key = (name, treatment)
-            if key in rows and rows[key] != arm:
-                notes.append(
-                    f"{name}: {treatment} has other numbers in analysis {a.id}; it is kept as a study of its own, and "
-                    "patients in both are counted twice."
-                )
-                other = f"{name} [{a.id}]"
-                for s, t in (("1", a.treatment), ("2", a.comparator)):
-                    cells = {w: r[f"{w}_{s}"] for w in wanted}
-                    rows[other, t] = {"study": other, "treatment": t} | cells
-                break
-            rows[key] = arm
+        new, times = _both_arms(name, a, r), 1
+        differs = next((key[1] for key, arm in new.items() if rows.get(key, arm) != arm), None)
+        if differs is not None:
+            notes.append(
+                f"{name}: {differs} has other numbers in analysis {a.id}; it is kept as a study of its own, and "
+                "patients in both are counted twice."
+            )
+            new = _both_arms(f"{name} [{a.id}]", a, r)
+            while not new.keys().isdisjoint(rows):
+                times += 1
+                new = _both_arms(f"{name} [{a.id}, {times}]", a, r)
+        rows |= new
     return list(rows.values()), notes
+
+
+def _both_arms(study: str, a: Analysis, result: Mapping[str, str]) -> dict[tuple[str, str], dict[str, str]]:
+    wanted = ("events", "n") if a.kind == "dichotomous" else ("mean", "sd", "n")
+    sides = (("1", a.treatment), ("2", a.comparator))
+    return {
+        (study, treatment): {"study": study, "treatment": treatment} | {w: result[f"{w}_{side}"] for w in wanted}
+        for side, treatment in sides
+    }
 
 
 def _contrasts(chosen: list[Analysis]) -> tuple[list[dict[str, str]], list[str]]:
@@ -218,12 +232,12 @@ def checked_result(kind: str, cells: Mapping[str, str], where: str) -> dict[str,
     """
     numbers: dict[str, float] = {}
     for name in CELLS[kind]:
-        try:
-            numbers[name] = float(cells.get(name) or "nan")
-        except ValueError:
-            return Unparsed(where, f"{name} {cells[name][:40]!r} is not a number")
-        if not math.isfinite(numbers[name]):
+        text = (cells.get(name) or "").strip()
+        if not text or text.casefold() == "nan":
             return Unparsed(where, f"{name} is missing")
+        if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+            return Unparsed(where, f"{name} {text[:40]!r} is not a number")
+        numbers[name] = float(text)
     study = cells.get("study", "")
     if kind in ("dichotomous", "continuous"):
         if numbers["n_1"] <= 0 or numbers["n_2"] <= 0:
@@ -234,6 +248,8 @@ def checked_result(kind: str, cells: Mapping[str, str], where: str) -> dict[str,
             return Unparsed(where, f"{study}: a standard deviation of zero, so the effect cannot be estimated")
     if numbers.get("se", 1) <= 0 or numbers.get("variance", 1) <= 0:
         return Unparsed(where, f"{study}: a standard error or variance of zero")
+    if kind == "observed-expected" and not math.isfinite(numbers["o_e"] / numbers["variance"]):
+        return Unparsed(where, f"{study}: the variance is so small that the effect is no number")
     kept = {name: _plain(cells[name]) for name in CELLS[kind]}
     others = ("study", "year", "subgroup", "applicability", "footnotes")
     return {**{name: clean(cells[name]) for name in others if cells.get(name)}, **kept, "locator": where}

@@ -65,23 +65,27 @@ def parse(content: bytes, name: str) -> CochraneReview:
         raise DataError(what, file=name, fix="It needs ...-data-rows.csv and ...-overall-estimates-and-settings.csv.")
     id = PurePosixPath(rows).name.removesuffix("-data-rows.csv") or "review"
     results, unparsed = _lines(files[rows], rows), []
-    analyses = []
+    analyses: dict[str, Analysis] = {}
+    of_analysis: dict[str, list[tuple[int, dict[str, str]]]] = {}
+    for at, line in results:
+        of_analysis.setdefault(_id(line), []).append((at, line))
     for at, line in _lines(files[settings], settings):
-        found, more = _analysis(line, results)
+        number = _id(line)
+        if not number or number in analyses:
+            why = f"the analysis {number} has settings already" if number else "the analysis has no number"
+            unparsed.append(Unparsed(f"{settings}, row {at}", why))
+            continue
+        analyses[number], more = _analysis(number, line, of_analysis.get(number, []))
         unparsed += more
-        if found is None:
-            unparsed.append(Unparsed(f"{settings}, row {at}", "the analysis has no number"))
-        else:
-            analyses.append(found)
-    known = {a.id for a in analyses}
     unparsed += [
         Unparsed(f"{rows}, row {at}", f"the analysis {_id(line) or 'without number'} has no settings")
         for at, line in results
-        if _id(line) not in known
+        if _id(line) not in analyses
     ]
     characteristics = _characteristics(files)
     return CochraneReview(
-        id=id, title="", file=name, content=content, analyses=tuple(analyses), characteristics=tuple(characteristics),
+        id=id, title="", file=name, content=content, analyses=tuple(analyses.values()),
+        characteristics=tuple(characteristics),
         risk_of_bias=tuple(_bias(files)), references=_references(files, id), unparsed=tuple(unparsed),
     )  # fmt: skip
 
@@ -119,18 +123,14 @@ def _id(line: Line) -> str:
     return ".".join(numbers) if all(number.isdigit() for number in numbers) else ""
 
 
-def _analysis(line: Line, results: list[tuple[int, dict[str, str]]]) -> tuple[Analysis | None, list[Unparsed]]:
-    id = _id(line)
-    if not id:
-        return None, []
+def _analysis(id: str, line: Line, results: list[tuple[int, dict[str, str]]]) -> tuple[Analysis, list[Unparsed]]:
     told = line.get("data type", "").casefold()
     kind = next((kind for word, kind in _KINDS if word in told), "")
     measure = known_measure(line.get("effect measure", ""))
     mine, unparsed = [], []
     for at, cells in results:
-        if _id(cells) == id:
-            found = _result(kind, cells, f"data-rows.csv row {at}")
-            (unparsed if isinstance(found, Unparsed) else mine).append(found)
+        found = _result(kind, cells, f"data-rows.csv row {at}")
+        (unparsed if isinstance(found, Unparsed) else mine).append(found)
     logs = line.get("log-scale data", "").casefold() in _TRUE
     if kind == "contrast" and measure in RATIOS and "log-scale data" in line and not logs:
         measure = ""

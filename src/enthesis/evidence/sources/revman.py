@@ -50,7 +50,8 @@ def parse(content: bytes, name: str) -> CochraneReview:
     """
     root = parse_xml(content, name, ("COCHRANE_REVIEW",), "a file of RevMan 5")
     names = {s.get("ID", ""): s for s in root.iter("STUDY")}
-    analyses, unparsed = [], []
+    analyses: dict[str, Analysis] = {}
+    unparsed: list[Unparsed] = []
     for comparison in root.findall("ANALYSES_AND_DATA/COMPARISON"):
         for outcome in comparison:
             prefix = str(outcome.tag).removesuffix("_OUTCOME")
@@ -60,11 +61,15 @@ def parse(content: bytes, name: str) -> CochraneReview:
                     unparsed.append(Unparsed(where, f"{outcome.tag}: text without numbers that could be synthesised"))
                 continue
             found, more = _analysis(comparison, outcome, prefix, names)
-            analyses.append(found)
+            if found.id in analyses:
+                unparsed.append(Unparsed(f"analysis {found.id}", "another analysis has this number already"))
+                continue
+            analyses[found.id] = found
             unparsed += more
     return CochraneReview(
         id=clean(root.get("DOI") or root.get("ID") or "review"), title=text_of(root.find("COVER_SHEET/TITLE")),
-        file=name, content=content, analyses=tuple(analyses), characteristics=tuple(_characteristics(root, names)),
+        file=name, content=content, analyses=tuple(analyses.values()),
+        characteristics=tuple(_characteristics(root, names)),
         risk_of_bias=tuple(_bias(root, names)), references=_references(root, name, content), unparsed=tuple(unparsed),
     )  # fmt: skip
 
