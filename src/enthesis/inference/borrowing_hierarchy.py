@@ -93,6 +93,8 @@ class Slice:
 
     def blurred(self, x: Array, sd: float) -> Array:
         """Density at x of mu + Normal(0, sd²)."""
+        if sd == 0:
+            return np.exp(self._log_density(x))
         if sd > 0.5 * self.moments[1]:
             kernel = np.exp(-0.5 * ((x[:, None] - self.panels.nodes) / sd) ** 2)
             return kernel @ self.mass / (sd * np.sqrt(2 * np.pi))
