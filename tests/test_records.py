@@ -224,3 +224,27 @@ def test_a_record_that_the_dictionary_refuses_is_told():
     with Store.open(":memory:") as store:
         report = store_records(store, read, extractor="test")
     assert "is not a key" in report.unparsed[0].reason
+
+
+def test_numbers_of_a_library_are_no_numbers_of_a_database():
+    first, second = (
+        ris.parse(f"TY  - JOUR\nID  - 1\nTI  - {title}\nER  - \n".encode(), database="Embase")
+        for title in ("A trial", "Quite another trial")
+    )
+    with Store.open(":memory:") as store:
+        added = [store_records(store, found, extractor="t").added for found in (first, second)]
+    assert [(a.stored, a.superseded) for a in added] == [(1, 0), (1, 0)]
+
+
+def test_two_records_of_one_number_in_a_file_are_told():
+    content = b"PMID- 7\nTI  - A trial\n\nPMID- 7\nTI  - A Trial.\n\nPMID- 7\nTI  - Quite another trial\n"
+    with Store.open(":memory:") as store:
+        report = store_records(store, nbib.parse(content), extractor="t")
+    assert (report.added.stored, report.repeated) == (1, 1)
+    assert [(u.locator, "'A trial'" in u.reason) for u in report.unparsed] == [("line 7", True)]
+
+
+def test_a_pmid_in_other_digits_is_told():
+    found = nbib.parse("PMID- ١٢\nTI  - A trial\n".encode())
+    assert not found.records
+    assert "is not a number" in found.unparsed[0].reason

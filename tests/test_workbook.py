@@ -92,6 +92,26 @@ def test_rows_on_an_unknown_sheet_are_not_dropped_silently():
         read_workbook(filled({"results": [["a"], ["b"]]}, book), "f.xlsx")
 
 
+@pytest.mark.parametrize(
+    ("titles", "header", "what"),
+    [
+        (("sources", "Sources "), ("source_id", "kind"), "has two sheets 'sources'"),
+        (("sources",), ("source_id", "kind", "Source_ID"), "names a column twice"),
+    ],
+)
+def test_what_is_there_twice_does_not_hide_the_other(titles, header, what):
+    book = Workbook()
+    book.remove(book.active)
+    for title in titles:
+        sheet = book.create_sheet(title)
+        sheet.append(header)
+        sheet.append(("who2024", "article", "other")[: len(header)])
+    stream = io.BytesIO()
+    book.save(stream)
+    with pytest.raises(DataError, match=what):
+        read_workbook(stream.getvalue(), "t.xlsx")
+
+
 def test_empty_csv_templates_can_be_filled_and_loaded(tmp_path):
     for name, text in csv_templates().items():
         (tmp_path / name).write_text(text)

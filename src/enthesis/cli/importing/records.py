@@ -156,7 +156,8 @@ def _search(database: str, kind: str, query: str, date: str) -> dict[str, str] |
         raise UsageError("a search is kept with its database: name it with --database.")
     if date:
         try:
-            day.fromisoformat(date)
+            if day.fromisoformat(date).isoformat() != date:  # it also reads 20260115 and 2026-W03-4
+                raise ValueError
         except ValueError:
             raise UsageError(f"{date[:20]!r} is not a day. Write it as 2026-01-15.") from None
     slug = record_id(database, "x").partition(":")[0]

@@ -60,7 +60,7 @@ def parse(content: bytes, name: str = "NBIB file") -> ReadRecords:
     for line, fields in found:
         pmid = value(fields, "PMID")
         cells = _cells(fields, pmid)
-        if not re.fullmatch(r"\d{1,9}", pmid):
+        if not re.fullmatch(r"[0-9]{1,9}", pmid):
             unparsed.append(Unparsed(f"line {line}", f"its PMID {pmid[:20]!r} is not a number"))
         elif not cells["title"]:
             unparsed.append(Unparsed(f"line {line}", f"PMID {pmid} has no title (TI); the file may be cut there"))

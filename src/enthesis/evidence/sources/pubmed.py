@@ -84,7 +84,7 @@ def _article(element: _Element) -> dict[str, str] | str:
     pmid = text_of(element.find("MedlineCitation/PMID"))
     if citation is None or article is None:
         return "it has no MedlineCitation with an Article"
-    if not re.fullmatch(r"\d{1,9}", pmid):
+    if not re.fullmatch(r"[0-9]{1,9}", pmid):
         return f"its PMID {pmid[:20]!r} is not a number"
     title = text_of(article.find("ArticleTitle")) or text_of(article.find("VernacularTitle"))
     if not title:
@@ -127,7 +127,7 @@ def _book(element: _Element) -> dict[str, str] | str:
     document = element.find("BookDocument")
     pmid = text_of(element.find("BookDocument/PMID"))
     title = text_of(element.find("BookDocument/ArticleTitle")) or text_of(element.find("BookDocument/Book/BookTitle"))
-    if document is None or not re.fullmatch(r"\d{1,9}", pmid) or not title:
+    if document is None or not re.fullmatch(r"[0-9]{1,9}", pmid) or not title:
         return "the book has no PMID or no title"
     year = re.search(r"(19|20)\d\d", text_of(document.find("Book/PubDate")))
     return {

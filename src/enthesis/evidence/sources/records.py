@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from enthesis.errors import UsageError
+from enthesis.errors import UsageError, shortened
 from enthesis.evidence.facts import NewRow
 from enthesis.evidence.rows import TABLES
 from enthesis.evidence.sources.adding import Added, add, planned
@@ -135,10 +135,20 @@ def _rows(found: ReadRecords, search: Mapping[str, str] | None) -> tuple[list[Ne
             where = cells.get("locator") or f"record {at}"
             unparsed.append(Unparsed(where, f"{first.column} {first.value[:80]!r} {first.reason}. {first.fix}"))
         elif cells["record_id"] in rows:
-            repeated += 1
+            other = rows[cells["record_id"]].cells
+            if _words(other.get("title", "")) == _words(cells.get("title", "")):
+                repeated += 1
+            else:
+                where = cells.get("locator") or f"record {at}"
+                told = f"{cells['record_id']} is also the number of another record here ({other.get('locator', '')})"
+                unparsed.append(Unparsed(where, f"{told}, with the title {shortened(other.get('title', ''))!r}"))
         else:
             rows[cells["record_id"]] = NewRow("records", cells, file=found.file, file_row=at)
     return list(rows.values()), unparsed, repeated
+
+
+def _words(title: str) -> list[str]:
+    return re.findall(r"\w+", title.casefold())
 
 
 def _with_known(row: NewRow, chains: Mapping[str, list]) -> NewRow:

@@ -84,7 +84,9 @@ def _cells(fields: Fields, database: str, kind: str) -> dict[str, str]:
     year = re.search(r"\b(19|20)\d\d\b", " ".join(values(fields, "PY", "Y1", "DA", "Y2")))
     doi = doi_in(" ".join(values(fields, "DO", "M3", "UR", "L3")))
     pmid = next((m[1] for v in values(fields, "C7", "M2", "AN", "N1") if (m := _pmid(v, database))), "")
-    accession = pmid if database.casefold() in ("pubmed", "medline") and pmid else value(fields, "AN", "U1", "ID")
+    accession = pmid if database.casefold() in ("pubmed", "medline") and pmid else value(fields, "AN")
+    if not accession:  # a reference manager counts its own records there, and each library begins at 1
+        accession = next((v for v in values(fields, "U1", "ID") if not v.isdigit()), "")
     start, end = value(fields, "SP"), value(fields, "EP")
     return {
         "record_id": record_id(database, accession, doi or title, "" if doi else (year[0] if year else "")),

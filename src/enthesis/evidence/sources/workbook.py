@@ -171,7 +171,12 @@ def read_workbook(content: bytes, name: str) -> list[tuple[str, Sheet]]:
             raise DataError(f"declares entities in {part[:60]!r}, which no workbook does", file=name)
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=False, keep_links=False)
-        sheets = {sheet.title.strip().casefold(): _rows(sheet, name) for sheet in book.worksheets}
+        sheets: dict[str, list[tuple[str, ...]]] = {}
+        for sheet in book.worksheets:
+            title = sheet.title.strip().casefold()
+            if title in sheets:
+                raise DataError(f"has two sheets {title[:60]!r}", file=name, fix="Put their rows on one sheet.")
+            sheets[title] = _rows(sheet, name)
     except DataError:
         raise
     except Exception as problem:  # the reader fails in many ways on a damaged workbook, none of them documented
@@ -229,7 +234,7 @@ def _header(cells: tuple[str, ...], file: str) -> tuple[str, ...]:
     for at, cell in enumerate(cells, start=1):
         if not cell:
             raise DataError(f"has no name for column {at}", file=file, row=1, fix="Name every column.")
-        if cells.index(cell) != at - 1:
+        if cell.casefold() in (before.casefold() for before in cells[: at - 1]):
             raise DataError("names a column twice", file=file, row=1, column=cell, fix="Give each its own name.")
     return cells
 
