@@ -22,7 +22,7 @@ from enthesis.models.model import Model
 from enthesis.models.priors import HalfNormal, Normal, Uniform
 from enthesis.models.regression import BaselineRisk, Regression
 from enthesis.models.target import ArmPart, GaussianPart, Target
-from enthesis.network.blocks import ArmCounts, ArmFollowUp, ArmLevels, ArmMeans, ArmRates, Block, Contrasts
+from enthesis.network.blocks import ArmCounts, ArmFollowUp, ArmLevels, ArmMeans, ArmRates, Block, Contrasts, taken
 from enthesis.network.measures import EFFECT, HR, IRR, MD, OR, PROBIT, RR, Measure
 from enthesis.network.network import Network, Treatment
 
@@ -36,12 +36,12 @@ TREATMENT = np.concatenate(DESIGNS)
 N = SIZES[STUDY].astype(float)
 
 
-def network(block: Block, measure: Measure) -> Network:
-    """The small network around a block of data."""
+def network(block: Block | tuple[Block, ...], measure: Measure) -> Network:
+    """The small network around one or more blocks of data."""
     return Network(
         studies=tuple(f"s{i}" for i in range(len(DESIGNS))),
         treatments=tuple(Treatment(name=x, drug_class=c) for x, c in zip("ABCDE", CLASSES, strict=True)),
-        blocks=(block,),
+        blocks=block if isinstance(block, tuple) else (block,),
         measure=measure,
         reference="A",
         covariates={"x": COVARIATE},
@@ -67,6 +67,11 @@ BLOCKS = {
     "levels": ArmLevels(study=STUDY, treatment=TREATMENT, r=np.c_[HALF, np.round(HALF / 2), np.round(HALF / 4)], n=N),
     "contrasts": _contrasts(),
 }  # fmt: skip
+#: counts of the first studies, contrasts of the others
+BLOCKS["mixed"] = (
+    taken(BLOCKS["counts"], np.flatnonzero(STUDY < 7)),
+    taken(BLOCKS["contrasts"], np.flatnonzero(BLOCKS["contrasts"].study >= 7)),
+)
 
 USUAL = Model(
     effects=PerTreatment(prior=Normal(0, 1)),
@@ -116,6 +121,10 @@ FAMILIES = (
     _family("regression, common", regression=Regression(covariate="x", prior=Normal(0, 0.7))),
     _family("regression, exchangeable", regression=Regression(covariate="x", interactions="exchangeable",
                                                               prior=Normal(0, 0.7), sd=HalfNormal(0.3))),
+    _family("regression, independent", regression=Regression(covariate="x", interactions="independent",
+                                                             prior=Normal(0, 0.7))),
+    _family("regression, shared within class", regression=Regression(covariate="x", interactions="class",
+                                                                     prior=Normal(0, 0.7))),
     _family("baseline risk", regression=BaselineRisk(centre=-1.0, prior=Normal(0, 0.3))),
     _family("node split", consistency=NodeSplit(treatment="B", comparator="A", prior=Normal(0, 1))),
     _family("unrelated mean effects", consistency=UnrelatedMeanEffects(prior=Normal(0, 1))),
@@ -131,6 +140,7 @@ FAMILIES = (
     _family("normal arms, class effects", block="means", measure=MD,
             effects=ClassEffects(sd=HalfNormal(0.5), prior=Normal(0, 1))),
     _family("contrasts", block="contrasts", measure=EFFECT),
+    _family("counts and contrasts", block="mixed"),
     _family("contrasts, common effects", block="contrasts", measure=EFFECT, heterogeneity=Common()),
 )  # fmt: skip
 
