@@ -30,6 +30,8 @@ class Source:
         What makes it a rate ratio, in words; empty for a printed hazard or rate ratio.
     left_out : str
         Why it is not used; empty when it is.
+    own : bool
+        Whether it is a result of the own indication.
     """
 
     study: str
@@ -41,6 +43,7 @@ class Source:
     ratio: Three
     assumption: str = ""
     left_out: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ def result_sentence(result: SafetyResult, settings: SafetySettings) -> str:
     """The sentence a rheumatologist needs."""
     if result.rate_ratio is None:
         return _no_comparison(result)
-    return " ".join(filter(None, [_verdict(result, settings), _absolute(result, settings.years)]))
+    return " ".join(filter(None, [verdict(result, settings), _absolute(result, settings.years)]))
 
 
 def _no_comparison(result: SafetyResult) -> str:
@@ -52,13 +52,18 @@ def _no_comparison(result: SafetyResult) -> str:
     )
 
 
-def _verdict(result: SafetyResult, settings: SafetySettings) -> str:
+def verdict(result: SafetyResult, settings: SafetySettings) -> str:
+    """What is known of the difference, without absolute numbers."""
     value, (treatment, comparator) = result.rate_ratio, result.comparison
-    assert value is not None
+    if value is None:
+        return _no_comparison(result)
     name, here = _first(result.name), result.population
     three = ratio_words((value.estimate, value.lower, value.upper))
     borrowed = len(result.borrowed["source"])
-    basis = "" if borrowed == 0 else f" ({here} data and {_studies(borrowed)} in other patients)"
+    printed = [s for s in result.sources if s.own and not s.left_out]
+    basis = f" ({here} data and {_studies(borrowed)} in other patients)" if borrowed else ""
+    if printed and not borrowed:
+        basis = f" ({', '.join(f'{s.study}, {_ONE[s.design]}' for s in printed)})"
     if value.lower > 1:
         return f"{name}: the rate is higher on {treatment} than on {comparator}, rate ratio {three}{basis}."
     if value.upper < 1:
@@ -152,6 +157,8 @@ BASELINE_WORDS = (
 )
 
 
+_ONE = {"rct": "a randomised trial", "extension": "an extension", "pooled": "a pooled analysis",
+        "cohort": "one observational study, not randomised"}  # fmt: skip
 _TYPES = {"rct": "randomised trials", "extension": "extensions", "pooled": "pooled analyses", "cohort": "cohorts"}
 
 

@@ -19,6 +19,7 @@ from enthesis.assess.safety_words import (
     per_1000_words,
     ratio_words,
     span,
+    verdict,
 )
 from enthesis.report.safety_rates import lasting, rates_section
 from enthesis.report.tables import Reading
@@ -387,7 +388,7 @@ def messages(value: Safety, run: Run, read: tuple[Reading, ...]) -> tuple[Parts,
                  and (r.borrowed["average"][1] > 1 or r.borrowed["average"][2] < 1)]  # fmt: skip
     said: list[Parts] = []
     for r in (*clear, *elsewhere):
-        said.append((Link("Safety", "#" + anchor("safety", r.outcome)), f": {r.sentence}"))
+        said.append((Link("Safety", "#" + anchor("safety", r.outcome)), f": {verdict(r, s)}"))
     time = {n: max((r.own_patient_years[n] for r in own), default=0.0) for n in (s.treatment, s.comparator)}
     said.append((
         Link("Safety", "#safety"),
