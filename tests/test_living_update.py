@@ -3,8 +3,10 @@
 import errno
 import json
 import os
-import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,43 +166,21 @@ def test_a_changed_threshold_is_not_called_a_flip(review, place, tmp_path):
 # Power cuts, two at once, full disks, clocks
 
 
-
-def killed_update(review, place, number: int) -> bool:
-    """Update in a process that kills itself before its `number`-th step on the disk; whether it was killed."""
-    child = os.fork()
-    if not child:
-        steps = 0
-
-        def counted(real):
-            def step(*args, **more):
-                nonlocal steps
-                steps += 1
-                if steps == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*args, **more)
-
-            return step
-
-        for name in ("replace", "fsync", "rename", "link"):
-            setattr(os, name, counted(getattr(os, name)))
-        try:
-            updated(review, place)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+def told(*arguments) -> str:
+    """What the program of killed updates prints."""
+    program = Path(__file__).with_name("killed_updates.py")
+    run = subprocess.run(
+        [sys.executable, str(program), *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
 
 
 @forks
 def test_an_update_killed_at_any_step_leaves_a_history_that_is_read_and_gone_on_with(review, place, tmp_path):
     updated(review, filled(tmp_path / "calm.sqlite"))
     calm = History(living_folder(str(tmp_path / "calm.sqlite"))).records()[0]
-    killed = 0
-    for number in range(1, 60):
-        if not killed_update(review, place, number):
-            break
-        killed += 1
-        assert len(History(living_folder(str(place))).records()) <= 1
-    assert killed >= 4
+    assert int(told("kill", place, review.folder)) >= 4
     updated(review, place)
     (record,) = History(living_folder(str(place))).records()
     assert (record.questions, record.run) == (calm.questions, calm.run)
@@ -208,28 +188,14 @@ def test_an_update_killed_at_any_step_leaves_a_history_that_is_read_and_gone_on_
 
 @forks
 def test_what_was_finished_before_a_kill_is_not_computed_again(review, place, fits):
-    assert killed_update(review, place, 6)  # three fits are on the disk: each takes fsync and replace
+    assert told("kill", place, review.folder, 6) == "1"  # each result on the disk takes two steps
     updated(review, place)
     assert len(fits) < 4
 
 
 @forks
-def test_two_updates_at_once_lose_nothing_and_keep_one_chain(review, place):
-    with Store.open(place) as store:
-        evidence = store.evidence()
-    assert evidence
-    children = []
-    for _ in range(3):
-        child = os.fork()
-        if not child:
-            code = 1
-            try:
-                updated(review, place)
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+def test_updates_at_once_lose_nothing_and_keep_one_chain(review, place):
+    assert told("together", place, review.folder, 3) == "0 0 0"
     records = History(living_folder(str(place))).records()
     assert len({record.run for record in records}) == 1
     assert [record.number for record in records] == list(range(1, len(records) + 1))
@@ -327,17 +293,5 @@ def test_a_single_wrong_bit_in_a_kept_result_is_noticed(tmp_path):
 
 @forks
 def test_runs_that_are_recorded_at_once_get_each_a_number(tmp_path):
-    children = []
-    for writer in range(4):
-        child = os.fork()
-        if not child:
-            code = 1
-            try:
-                for turn in range(5):
-                    History(tmp_path).add(history.Record(review=f"{writer}-{turn}"))
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    assert told("record", tmp_path, 4, 5) == "0 0 0 0"
     assert len({record.review for record in History(tmp_path).records()}) == 20
