@@ -251,6 +251,29 @@ class Monitoring:
         return int(over[0]) if len(over) else None
 
     @property
+    def usual_limit(self) -> float:
+        """What a single test at alpha would have to reach."""
+        return float(ndtri(1 - self.alpha / 2))
+
+    def curve(self, spending: Spending = "obrien-fleming") -> pd.DataFrame:
+        """The boundary over the share of the required information, with its end when that is not reached.
+
+        Returns
+        -------
+        pandas.DataFrame
+            fraction, limit.
+        """
+        import pandas as pd
+
+        known = np.isfinite(self.limit)
+        at = pd.DataFrame({"fraction": self.fraction[known], "limit": self.limit[known]})
+        if self.fraction[-1] >= 1:
+            return at
+        seen = self.fraction[np.diff(self.fraction, prepend=0.0) > 1e-4]
+        end = boundaries(np.append(seen, 1.0), self.alpha, spending)[-1]
+        return pd.concat([at, pd.DataFrame({"fraction": [1.0], "limit": [end]})], ignore_index=True)
+
+    @property
     def message(self) -> str:
         """The result in sentences."""
         p, k = self.pair, len(self.pair)

@@ -73,17 +73,16 @@ def monitor(
 
 
 def _monitored(network: Any, treatment: str | None, comparator: str | None, **settings: Any) -> Outcome:
-    import numpy as np
-    import pandas as pd
-    from scipy.special import ndtri
+    from math import isfinite
 
-    from enthesis.assess.sequential import boundaries, spent
+    import pandas as pd
+
+    from enthesis.assess.sequential import spent
     from enthesis.assess.sequential import monitor as monitored
     from enthesis.report.plots import sequential
 
     done = monitored(network, treatment, comparator, **settings)
     frame = done.to_frame()
-    usual = float(ndtri(1 - done.alpha / 2))
     names = (done.pair.treatment, done.pair.comparator)
     back = done.pair.measure.back_transform
     shown = pd.DataFrame(
@@ -92,7 +91,7 @@ def _monitored(network: Any, treatment: str | None, comparator: str | None, **se
             done.pair.measure.name: [f"{back(e):.2f} ({back(lo):.2f} to {back(hi):.2f})"
                                      for e, lo, hi in zip(frame["estimate"], frame["lower"], frame["upper"])],
             "information": [f"{100 * x:.1f} %" for x in frame["fraction"]],
-            "Z": frame["z"].round(2), "needed": [f"{x:.2f}" if np.isfinite(x) else "-" for x in frame["limit"]],
+            "Z": frame["z"].round(2), "needed": [f"{x:.2f}" if isfinite(x) else "-" for x in frame["limit"]],
             "crossed": ["yes" if x else "no" for x in frame["crossed"]], "sceptic": frame["sceptical"].round(3),
         }
     )  # fmt: skip
@@ -106,19 +105,7 @@ def _monitored(network: Any, treatment: str | None, comparator: str | None, **se
         f"look at {done.alpha:g} would err in {100 * done.naive_error:.0f} of 100 cases without an effect.",
     )
 
-    def curve() -> pd.DataFrame:
-        """The boundary of a look at each fraction, after the looks before it."""
-        at = frame.loc[np.isfinite(frame["limit"]), ["fraction", "limit"]]
-        last = float(frame["fraction"].iloc[-1])
-        if last >= 1:
-            return at
-        seen = frame["fraction"].to_numpy()
-        seen = seen[np.diff(seen, prepend=0.0) > 1e-4]
-        ahead = np.append(seen, 1.0)
-        end = boundaries(ahead, done.alpha, settings["spending"])[-1]
-        return pd.concat([at, pd.DataFrame({"fraction": [1.0], "limit": [end]})], ignore_index=True)
-
-    options = {"usual": usual, "names": names}
+    options = {"usual": done.usual_limit, "names": names}
     return Outcome(
         title=f"Sequential monitoring, {names[0]} against {names[1]}",
         table=frame, shown=shown, sentences=told,
@@ -130,6 +117,6 @@ def _monitored(network: Any, treatment: str | None, comparator: str | None, **se
             "naive_error": done.naive_error, "prior_sd": done.prior_sd, "crossed": done.crossed,
             "message": done.message, "looks": frame.to_dict("records"),
         },
-        chart=lambda: sequential.chart(frame, curve=curve(), **options),
+        chart=lambda: sequential.chart(frame, curve=done.curve(settings["spending"]), **options),
         words=lambda: sequential.alt_text(frame, **options),
     )  # fmt: skip
