@@ -77,8 +77,8 @@ def _monitored(network: Any, treatment: str | None, comparator: str | None, **se
 
     import pandas as pd
 
-    from enthesis.assess.sequential import spent
     from enthesis.assess.sequential import monitor as monitored
+    from enthesis.assess.sequential import spent
     from enthesis.report.plots import sequential
 
     done = monitored(network, treatment, comparator, **settings)
