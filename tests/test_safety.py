@@ -431,3 +431,9 @@ def test_study_types_that_differ_are_said_to():
     apart_lines = [("rct", 1, (3.0, 2.5, 3.6)), ("cohort", 2, (1.0, 0.8, 1.25))]
     assert design_sentence(apart_lines) == "Cohorts differ from randomised trials (p = 0.00)."
     assert "do not differ beyond chance" in design_sentence([apart_lines[0], ("cohort", 2, (2.8, 2.3, 3.4))])
+
+
+def test_the_hazard_of_stopping_is_told_with_its_study(found):
+    assert [(x.study, x.estimate, x.lower, x.upper) for x in found.stopping] == [
+        ("BIOBADASER-JAKi-TNFi", 0.85, 0.78, 0.92)
+    ]

@@ -317,17 +317,29 @@ def structure(
                 definition=str(table.note.get(row.id, "")), row=row.id,
             )  # fmt: skip
             arms.setdefault((line.study, line.treatment, code, line.week, round(line.estimate, 2), row.subgroup), line)
-    contrasts = _differences(evidence, populations)
+    contrasts = _differences(evidence, populations, ("dmSASSS", "mSASSS-noprog"))
     every = [*contrasts, *arms.values()]
     order = sorted(every, key=lambda p: (p.outcome, not p.against, p.drug_class, p.study, p.week, p.arm))
     return tuple(order)
 
 
-def _differences(evidence: Evidence, populations: Sequence[str]) -> list[Progression]:
+def stopping_ratios(evidence: Evidence, populations: Sequence[str]) -> tuple[Progression, ...]:
+    """Printed ratios of the hazard of stopping a drug, between arms of one study.
+
+    Examples
+    --------
+    >>> from enthesis.evidence import bundled_evidence
+    >>> [(x.study, x.arm, x.against, x.estimate) for x in stopping_ratios(bundled_evidence(), ["mixed"])]
+    [('BIOBADASER-JAKi-TNFi', 'jaki', 'tnfi', 0.85)]
+    """
+    return tuple(_differences(evidence, populations, ("RETENTION",)))
+
+
+def _differences(evidence: Evidence, populations: Sequence[str], outcomes: Sequence[str]) -> list[Progression]:
     frame = evidence.contrasts
     studies = {s.study_id: s for s in evidence.studies.itertuples()}
     found: dict[tuple, Progression] = {}
-    for row in frame[frame.outcome.isin(["dmSASSS", "mSASSS-noprog"])].itertuples():
+    for row in frame[frame.outcome.isin(list(outcomes))].itertuples():
         study = studies.get(row.study_id)
         if study is None or study.population not in populations:
             continue

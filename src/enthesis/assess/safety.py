@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enthesis.assess.long_term import long_term_response, retention, structure
+from enthesis.assess.long_term import long_term_response, retention, stopping_ratios, structure
 from enthesis.assess.overlaps import all_overlaps, apart
 from enthesis.assess.rate_ratios import across
 from enthesis.assess.rates import RateRow, by_study, one_kind, pool_rates, rate_rows
@@ -114,6 +114,7 @@ def safety(
         settings=settings, results=tuple(results), rates=tuple(rates), designs=tuple(d for d in compared if d),
         response=() if only else long_term_response(evidence, settings.populations, treatments),
         retention=() if only else retention(evidence, (*settings.populations, "mixed"), treatments, declared),
+        stopping=() if only else stopping_ratios(evidence, (*settings.populations, "mixed")),
         structure=() if only else structure(evidence, settings.populations, treatments, declared),
     )  # fmt: skip
 

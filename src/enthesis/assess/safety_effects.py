@@ -118,8 +118,10 @@ class EffectReader:
             indication=s.indication if asked.own else study.population, data=data, measure=measure,
             stratum=asked.stratum, design=study.design, source="; ".join(rows),
         )  # fmt: skip
-        source = Source(study=asked.study, population=study.population, design=study.design, kind=asked.kind,
-                        subgroup=asked.subgroup, rows=rows, ratio=ratio, assumption=assumption, own=asked.own)  # fmt: skip
+        source = Source(
+            study=asked.study, population=study.population, design=study.design, kind=asked.kind,
+            subgroup=asked.subgroup, rows=rows, ratio=ratio, assumption=assumption, own=asked.own,
+        )  # fmt: skip
         return _Found(asked.study, asked, effect, source)
 
     def _contrast(self, outcome: OutcomeSettings, asked: EffectSource) -> tuple:

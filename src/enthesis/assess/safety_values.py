@@ -217,8 +217,8 @@ class Safety:
     designs : tuple of DesignComparison
     response : tuple of LongTerm
         Long-term response, as observed beside non-responder imputation.
-    retention, structure : tuple
-        See `assess.long_term`.
+    retention, stopping, structure : tuple
+        Patients still on the drug, printed ratios of the hazard of stopping, progression: see `assess.long_term`.
     notes : tuple of str
     """
 
@@ -228,6 +228,7 @@ class Safety:
     designs: tuple[DesignComparison, ...] = ()
     response: tuple[Any, ...] = ()
     retention: tuple[Any, ...] = ()
+    stopping: tuple[Any, ...] = ()
     structure: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
 

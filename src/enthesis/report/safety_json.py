@@ -31,6 +31,7 @@ def safety_json(value: Safety) -> dict[str, Any]:
             for r in value.rates
         ],
         "safety_long_term": {
+            "stopping": [_plain(x) for x in value.stopping],
             "response": [_plain(x) for x in value.response],
             "retention": [_plain(x) for x in value.retention],
             "structure": [_plain(x) for x in value.structure],

@@ -82,7 +82,14 @@ def lasting(value: Safety) -> tuple[Section, ...]:
     if value.retention:
         words = Text(("Patients still on the drug. Kaplan-Meier estimates of registries and completers of extensions "
                       "differ in who is counted and are not pooled.",))  # fmt: skip
-        made.append(Section(id="retention", title="Staying on the drug", blocks=(words, _retention(value.retention))))
+        ratios = tuple(
+            (f"{x.study}: hazard of stopping {x.arm} against {x.against} {interval(x.estimate, x.lower, x.upper)} "
+             f"({x.design}; {x.definition}).",)
+            for x in value.stopping
+        )  # fmt: skip
+        more = (Bullets(ratios),) if ratios else ()
+        made.append(Section(id="retention", title="Staying on the drug",
+                            blocks=(words, *more, _retention(value.retention))))  # fmt: skip
     if value.structure:
         words = Text(("Change of mSASSS and patients without progression. What counts as no progression differs "
                       "between studies (change below 2, at most 0.5, or the smallest detectable change), so rows are "
