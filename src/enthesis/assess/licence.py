@@ -230,7 +230,7 @@ def names_drug(text: str, drug: str) -> bool:
 
     Examples
     --------
-    >>> names_drug("ivarmacitinib (SHR0302)", "ivarmacitinib"), names_drug("a and b", "a")
+    >>> names_drug("drug (X-1)", "drug"), names_drug("a and b", "a")
     (True, False)
     """
     return text == drug or text.split(" (")[0] == drug

@@ -8,7 +8,7 @@ changed threshold decides again without a fit. Every number keeps its question, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -316,8 +316,8 @@ class _Gather:
     @cached_property
     def documents(self) -> dict[str, str]:
         """The documents of each result row."""
-        frame = self.run.evidence.outcomes
-        return dict(zip(frame["result_id"], frame["source_id"], strict=True))
+        frames = (self.run.evidence.outcomes, self.run.evidence.contrasts)
+        return {r: s for f in frames for r, s in zip(f["result_id"], f["source_id"], strict=True)}
 
     @cached_property
     def regulatory(self) -> list[dict[str, Any]]:
@@ -441,12 +441,13 @@ class _Gather:
                 continue
             ratio = result.rate_ratio
             used = [s for s in result.sources if not s.left_out]
+            rows = tuple(dict.fromkeys(r for s in used for r in s.rows))
             values = np.asarray(ratio.draws, dtype=float)
             name = f"{outcome}, {stratum}"
             number = Number(
                 name=name, value=ratio.estimate, lower=ratio.lower, upper=ratio.upper, question=name,
                 label=f"{result.name}, {result.stratum_label}", measure="rate ratio",
-                rows=tuple(dict.fromkeys(r for s in used for r in s.rows)),
+                rows=rows, sources=sources_of(rows, self.documents),
                 studies=tuple(dict.fromkeys(s.study for s in used)),
             )  # fmt: skip
             found.append((number, Draws(values, np.full(len(values), 1 / len(values)), name)))
@@ -478,8 +479,13 @@ def behind(
             continue
         studies.append(choice.study)
         rows += [row.id for arm in its for row in arm.rows]
-    sources = [part.strip() for row in rows for part in str(documents.get(row, "")).split(";") if part.strip()]
-    return tuple(dict.fromkeys(rows)), tuple(dict.fromkeys(sources)), tuple(dict.fromkeys(studies))
+    return tuple(dict.fromkeys(rows)), sources_of(rows, documents), tuple(dict.fromkeys(studies))
+
+
+def sources_of(rows: Iterable[str], documents: Mapping[str, str]) -> tuple[str, ...]:
+    """The documents of rows, once each."""
+    parts = (part.strip() for row in rows for part in str(documents.get(row, "")).split(";"))
+    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def _named_rows(frame: Any, table: str) -> list[dict[str, Any]]:

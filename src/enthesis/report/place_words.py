@@ -136,7 +136,8 @@ def _evidence(entry: Entry, outcome: str) -> list[Piece]:
     pieces += [Piece(", from "), Piece(f"{n} against {seen.reference}{patients}", "question")]
     if seen.certainty:
         because = f" ({seen.certainty_because})" if seen.certainty_because else ""
-        pieces.append(Piece(f"; {seen.certainty} certainty{because}. "))
+        of = " for studies of any line" if seen.evidence == "broader" else ""
+        pieces.append(Piece(f"; {seen.certainty} certainty{of}{because}. "))
     else:
         pieces.append(Piece("; certainty not rated. "))
     return pieces
