@@ -41,7 +41,7 @@ def fit(
     engine: Annotated[
         str,
         typer.Option(
-            help="auto, laplace (Bayesian), gls (frequentist); for rare events mh, nch, nch-approximate, plr."
+            help="auto, laplace, nuts (Bayesian), gls (frequentist); for rare events mh, nch, nch-approximate, plr."
         ),
     ] = "auto",
     tau: Annotated[
