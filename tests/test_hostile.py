@@ -224,3 +224,15 @@ def test_an_interruption_is_a_word_and_its_exit_code(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b"enthesis: interrupted.\n"
         assert process.wait(60) == 130
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "html"])
+def test_a_control_character_in_a_name_does_not_end_the_process(tmp_path, ending):
+    table = tmp_path / "rob.csv"
+    table.write_text("Study,D1,D2,D3,D4,D5,Overall\na\x1b[31m\u202eb,Low,Low,Low,Low,Low,Low\n", encoding="utf-8")
+    figure = tmp_path / f"rob.{ending}"
+    done = program("rob", "plot", table, "--figure", figure)
+    assert done.returncode == 0, done.stderr[-300:]
+    drawn = figure.read_bytes()
+    assert drawn
+    assert not any(mark.encode() in drawn for mark in ("\x1b[31m", "\u202e"))

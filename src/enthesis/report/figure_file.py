@@ -9,7 +9,7 @@ from typing import Any
 
 from enthesis.errors import UsageError
 from enthesis.report.export import write_bytes
-from enthesis.report.render.svg import draw, inline
+from enthesis.report.render.svg import draw, draw_png, drawable, inline
 
 ENDINGS = (".svg", ".png", ".html")
 #: pixels of a PNG per unit of the drawing, enough for print at the size of a column
@@ -63,7 +63,10 @@ def save_figure(chart: Callable[[], Any], path: str | Path, *, words: str, title
         raise UsageError(f"{str(path)!r} must end in {', '.join(ENDINGS)}: the ending says what is drawn.")
     if not path.parent.is_dir():
         raise UsageError(f"the folder of {str(path)!r} does not exist: make it, or name another file.")
-    write_bytes(path, _png(chart) if ending == ".png" else _text(chart, ending, words, title).encode("utf-8"))
+    if ending == ".png":
+        write_bytes(path, draw_png(chart, scale=SCALE))
+    else:
+        write_bytes(path, _text(chart, ending, drawable(words), drawable(title)).encode("utf-8"))
     return path
 
 
@@ -73,12 +76,3 @@ def _text(chart: Callable[[], Any], ending: str, words: str, title: str) -> str:
         sized = " width=" in svg.split(">", 1)[0]  # a file of its own needs the size that a page gives
         return svg if sized else svg.replace("<svg ", f'<svg width="{width}" height="{height}" ', 1)
     return _PAGE.format(title=escape(title), svg=svg, words=escape(words), width=width)
-
-
-def _png(chart: Callable[[], Any]) -> bytes:
-    import vl_convert
-    from altair.utils.schemapi import debug_mode
-
-    with debug_mode(False):
-        spec = chart().to_dict(validate=False)
-    return vl_convert.vegalite_to_png(spec, scale=SCALE, allowed_base_urls=[])

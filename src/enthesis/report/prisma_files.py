@@ -13,6 +13,7 @@ from enthesis.report.plots import prisma_flow
 from enthesis.report.prisma import EXPECTED, boxes, prisma_sections, to_csv
 from enthesis.report.prisma_checklist import Item
 from enthesis.report.render import html
+from enthesis.report.render.svg import draw_png
 from enthesis.report.values import Document
 
 #: relative widths of the checklist's columns in Word
@@ -66,12 +67,7 @@ def save_docx(value: Flow, items: tuple[Item, ...], title: str, path: Path) -> N
 
 
 def _png(table: object) -> bytes:
-    import vl_convert
-    from altair.utils.schemapi import debug_mode
-
-    with debug_mode(False):
-        spec = prisma_flow.chart(table).to_dict(validate=False)
-    return vl_convert.vegalite_to_png(spec, scale=2.0, allowed_base_urls=[])
+    return draw_png(lambda: prisma_flow.chart(table), scale=2.0)
 
 
 def _cells(item: Item) -> tuple[str, ...]:

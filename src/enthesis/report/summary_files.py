@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from enthesis.errors import UsageError
 from enthesis.report.export import safe_text, write_bytes
+from enthesis.report.render.svg import specification
 from enthesis.report.values import (
     Block,
     Cell,
@@ -68,12 +69,10 @@ def save_summary(summary: SummaryOfFindings, path: str | Path) -> Path:
 
 def _geometry(summary: SummaryOfFindings) -> bytes:
     import vl_convert
-    from altair.utils.schemapi import debug_mode
 
     from enthesis.report.plots import network_graph
 
-    with debug_mode(False):
-        spec = network_graph.chart(summary.geometry, **summary.geometry_options).to_dict(validate=False)
+    spec = specification(lambda: network_graph.chart(summary.geometry, **summary.geometry_options))
     _enlarge(spec)
     return vl_convert.vegalite_to_png(spec, scale=2.0, allowed_base_urls=[])
 

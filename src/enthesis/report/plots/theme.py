@@ -12,6 +12,8 @@ import math
 import altair as alt
 import pandas as pd
 
+from enthesis.report.render.svg import drawable
+
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 INK = "#1b2430"
 SOFT = "#5b6675"
@@ -56,7 +58,7 @@ def data(table: pd.DataFrame) -> alt.InlineData:
     """
     columns = {str(name): [_value(v) for v in table[name].tolist()] for name in table.columns}
     values = [dict(zip(columns, row)) for row in zip(*columns.values())]
-    return alt.InlineData(values=json.dumps(values), format=alt.JsonDataFormat(type="json"))
+    return alt.InlineData(values=json.dumps(drawable(values)), format=alt.JsonDataFormat(type="json"))
 
 
 def _value(value: object) -> object:

@@ -23,6 +23,9 @@ _ATTRIBUTES = frozenset(
         "font-style", "text-anchor", "clip-path", "id", "offset", "stop-color", "gradientUnits", "pointer-events",
     }
 )  # fmt: skip
+_UNDRAWABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _OWN_REFERENCE = re.compile(r"url\(#([A-Za-z0-9_-]+)\)")
 
 
@@ -40,11 +43,38 @@ def draw(chart: Callable[[], Any]) -> str:
     str
     """
     import vl_convert
+
+    return vl_convert.vegalite_to_svg(specification(chart), allowed_base_urls=[])
+
+
+def draw_png(chart: Callable[[], Any], *, scale: float) -> bytes:
+    """An Altair chart as the bytes of a PNG file, `scale` pixels per unit of the drawing; see `draw`."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_png(specification(chart), scale=scale, allowed_base_urls=[])
+
+
+def specification(chart: Callable[[], Any]) -> Any:
+    """What is drawn, as plain values, without the characters that no drawing can hold.
+
+    The drawing library ends the whole process at a control character, and marks that turn the direction of writing
+    would change how the rest of a line reads.
+    """
     from altair.utils.schemapi import debug_mode
 
     with debug_mode(False):
-        spec = chart().to_dict(validate=False)
-    return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+        return drawable(chart().to_dict(validate=False))
+
+
+def drawable(value: Any) -> Any:
+    """The same value without the characters that neither a drawing nor a line of text should hold."""
+    if isinstance(value, str):
+        return _UNDRAWABLE.sub(" ", value)
+    if isinstance(value, dict):
+        return {drawable(key): drawable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [drawable(part) for part in value]
+    return value
 
 
 def inline(svg: str, prefix: str, label: str) -> tuple[str, int, int]:
@@ -77,7 +107,7 @@ def inline(svg: str, prefix: str, label: str) -> tuple[str, int, int]:
     # the drawing library numbers its ids through a whole process; here a figure is the same each time it is drawn
     _reduce(root, {old: f"{prefix}-{i}" for i, old in enumerate(dict.fromkeys(ids))})
     root.set("role", "img")
-    root.set("aria-label", label)
+    root.set("aria-label", drawable(label))
     text = ElementTree.tostring(root, encoding="unicode")
     return text, width, height
 
