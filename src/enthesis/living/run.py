@@ -130,7 +130,7 @@ class Run:
     part_problems: dict[str, str] = field(default_factory=dict)
     earlier: Mapping[str, Earlier] = field(default_factory=dict, compare=False)
     parts_reused: dict[str, bool] = field(default_factory=dict, compare=False)
-    parts_why: dict[str, str] = field(default_factory=dict, compare=False)
+    parts_why: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     def answer(self, id: str) -> Answer:
         """The answer to the question with that id."""

@@ -202,15 +202,15 @@ class Parts:
     ----------
     reused : dict of str to bool
         By name of part.
-    why : dict of str to str
-        What changed, for those computed again.
+    why : dict of str to tuple of str
+        What changed of the things that were read, for those computed again.
     """
 
     def __init__(self, run: Run, kept: Kept | None) -> None:
         self.run, self.kept = run, kept
         self.reads = Reads(run)
         self.reused: dict[str, bool] = {}
-        self.why: dict[str, str] = {}
+        self.why: dict[str, tuple[str, ...]] = {}
         self._settings = settings_hash(settings_files(run.review.folder)) if kept is not None else ""
 
     def value(self, name: str, settings: Path, compute: Any, done: Mapping[str, Any]) -> Any:
@@ -227,8 +227,7 @@ class Parts:
                     self.reused[name] = True
                     return value
         if states:
-            changed = [what for what, digest in states[0][0].items() if self.reads.hash(what) != digest]
-            self.why[name] = ", ".join(changed[:6]) + (f" and {len(changed) - 6} more" if len(changed) > 6 else "")
+            self.why[name] = tuple(w for w, digest in states[0][0].items() if self.reads.hash(w) != digest)
         self.reads.seen = {}
         value = compute(TracedRun(self.run, self.reads), settings, _Done(done, self.reads))
         place = f"value|{key}|{content_hash(self.reads.seen)}"

@@ -303,8 +303,21 @@ def _part_words(run: Run, name: str) -> str:
         return f"not computed: {run.part_problems[name]}"
     if run.parts_reused.get(name):
         return "reused"
-    why = run.parts_why.get(name, "")
-    return f"recomputed: {why}" if why else "computed"
+    why = run.parts_why.get(name, ())
+    if not why:
+        return "computed"
+    more = f" and {len(why) - 4} more" if len(why) > 4 else ""
+    return f"recomputed, because of {', '.join(map(_thing, why[:4]))}{more}"
+
+
+def _thing(read: str) -> str:
+    """Something that a part had read, in words."""
+    kind, _, name = read.partition(":")
+    if kind == "earlier":
+        return "what the last run said"
+    if name == "*":
+        return {"table": "the evidence", "answer": "the answers"}[kind]
+    return {"table": "the table ", "answer": "the answer to ", "part": "the part "}[kind] + name
 
 
 __all__ = ["Line", "Update", "update"]
