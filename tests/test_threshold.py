@@ -112,9 +112,10 @@ def test_a_bayesian_fit_of_normal_data_moves_as_least_squares_do(network):
     np.testing.assert_allclose(bayes.H, frequentist.H, atol=2e-3)
 
 
-def test_the_influence_of_consistent_data_reproduces_the_effects(common):
-    """H y = d for generalised least squares."""
-    i = influence_of(common)
+@pytest.mark.parametrize("which", ["common", "random"])
+def test_the_influence_times_the_data_are_the_effects(which, request):
+    """H y = d for generalised least squares, with tau as it was estimated."""
+    i = influence_of(request.getfixturevalue(which))
     np.testing.assert_allclose(i.H @ i.y, i.effects, atol=1e-10)
 
 
