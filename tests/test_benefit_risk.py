@@ -164,6 +164,7 @@ def test_the_chapter_and_the_record_hold_every_profile(run, settings):
         (("asas40 = 60, ", ""), "name every criterion"),
         (("draws = 10000", "draws = 10"), "from 1,000"),
         (("sae = 5", "sea = 5"), "criterion 'sea'"),
+        (("seed = 1", 'include = "JAKi"'), "list of classes"),
     ],
 )
 def test_a_mistake_in_the_settings_is_named_with_its_file(settings, change, match):

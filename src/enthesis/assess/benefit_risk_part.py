@@ -210,6 +210,9 @@ def read_settings(path: Path | str) -> BenefitRiskSettings:
         draws, seed = raw.get("draws", 10_000), raw.get("seed", 1)
         if not isinstance(draws, int) or not 1_000 <= draws <= 200_000 or not isinstance(seed, int) or seed < 0:
             raise UsageError("draws must be from 1,000 to 200,000 and the seed 0 or above.")
+        include = raw.get("include", [])
+        if not isinstance(include, list) or not all(isinstance(name, str) for name in include):
+            raise UsageError("include must be a list of classes in quotes.")
     except DataError:
         raise
     except (EnthesisError, TypeError, AttributeError, ValueError) as problem:
@@ -217,7 +220,7 @@ def read_settings(path: Path | str) -> BenefitRiskSettings:
     if len(criteria) < 2 or not profiles:
         raise DataError("needs two or more [[criterion]] tables and a [[profile]]", file=file)
     return BenefitRiskSettings(criteria=criteria, profiles=profiles, exchange=exchange, draws=draws, seed=seed,
-                               include=tuple(raw.get("include", ())))  # fmt: skip
+                               include=tuple(include))  # fmt: skip
 
 
 def _criterion(t: Any) -> Criterion:
