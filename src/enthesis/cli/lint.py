@@ -69,6 +69,7 @@ def settle(
     reason: Annotated[str, typer.Option(help="Why the rows are right as they are, in a sentence.")],
     author: Annotated[str, typer.Option(help="Who says so.")],
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Explain a finding: kept with author, reason and date, and open again when one of the cells changes.
 
@@ -84,8 +85,11 @@ def settle(
         if finding not in known:
             raise unknown_name("finding", finding, known)
         line = {"subject": finding, "item": ITEM, "value": "explained"}
-        opened.judge("overrides", line, author=author, reason=reason)
-    print(plain(f"{finding} is settled by {author}."))
+        fact = opened.judge("overrides", line, author=author, reason=reason)
+    if as_json:
+        print(json.dumps({"finding": finding, "settled": reason, "author": author, "fact": fact}, ensure_ascii=False))
+    else:
+        print(plain(f"{finding} is settled by {author}."))
 
 
 @app.command("list")

@@ -226,6 +226,7 @@ def answer(
     author: Annotated[str, typer.Option(help="Who decides.")],
     reason: Annotated[str, typer.Option(help="Why, in a sentence.")],
     store: StoreOption = None,
+    as_json: JsonOption = None,
 ) -> None:
     """Answer a question about an imported record, and read the record again with the answer.
 
@@ -235,6 +236,10 @@ def answer(
     from enthesis.evidence.sources.ctgov.answers import answered
 
     kept = _opened(store, lambda opened: answered(opened, question, value, author=author, reason=reason))
+    if as_json is not None:
+        told = {"question": question, "value": value, "snapshot": kept.snapshot, "summary": kept.sentence()}
+        _json(told, as_json)
+        return
     print(plain(kept.sentence()))
 
 
