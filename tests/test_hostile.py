@@ -236,3 +236,41 @@ def test_a_control_character_in_a_name_does_not_end_the_process(tmp_path, ending
     drawn = figure.read_bytes()
     assert drawn
     assert not any(mark.encode() in drawn for mark in ("\x1b[31m", "\u202e"))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "[1.0, nan]", "{a = inf}"])
+def test_a_setting_that_is_no_finite_number_is_refused(value):
+    with pytest.raises(DataError, match=r"t\.toml, column 'rule.least.*finite"):
+        parse_toml(f"[rule]\nleast = {value}\n", file="t.toml")
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "said"),
+    [
+        ("certainty.toml", "[reporting_bias]\nsuggest_none = 'x'", "must be a list of texts"),
+        ("certainty.toml", "[reporting_bias]\nmissing_share = 'x'", "must be a number"),
+        ("benefit-risk.toml", "include = 3", "include must be a list"),
+        ("prisma.toml", "a = " + "[" * 20_000, "nested too deeply"),
+    ],
+)
+def test_a_wrong_kind_of_value_in_settings_is_a_sentence(tmp_path, file, line, said):
+    from enthesis.assess import benefit_risk_part, certainty_part, prisma
+
+    path = tmp_path / file
+    path.write_text(line, encoding="utf-8")
+    readers = {"certainty.toml": certainty_part, "benefit-risk.toml": benefit_risk_part, "prisma.toml": prisma}
+    with pytest.raises(DataError, match=f"{file}.*{said}"):
+        readers[file].read_settings(path)
+
+
+def test_a_whole_number_beyond_any_float_is_a_sentence():
+    rows = [{"study": "A", "treatment": t, "events": 10**400, "n": 10**401} for t in "pq"]
+    with pytest.raises(DataError, match="larger than any number"):
+        en.from_table(rows, measure=en.OR)
+
+
+def test_a_name_that_no_figure_can_show_is_refused(cli, tmp_path):
+    table = tmp_path / "rob.csv"
+    table.write_text(f"Study,D1,D2,D3,D4,D5,Overall\n{'x' * 5000},Low,Low,Low,Low,Low,Low\n", encoding="utf-8")
+    code, _, said = cli("rob", "plot", table, "--figure", tmp_path / "r.svg")
+    assert (code, "longer than 200 characters" in said) == (3, True)

@@ -146,7 +146,7 @@ def test_a_search_that_found_more_than_is_stored_is_said(screened):
         ("[[stated]]\nkey = 'duplicates'\nn = -1\nby='a'\nreason='b'", "stated.0.n"),
         ("[[stated]]\nkey = 'duplicates'\nn = 1\nby='a'", "reason"),
         ("surprise = 1", "surprise"),
-        ("a = ", "cannot be read"),
+        ("a = ", "is not TOML"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(tmp_path, text, what):

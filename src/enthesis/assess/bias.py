@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from enthesis.evidence import Evidence
 
 #: a table of judgements beyond this is not one
-MOST_BYTES, MOST_ROWS = 5_000_000, 20_000
+MOST_BYTES, MOST_ROWS, LONGEST_NAME = 5_000_000, 20_000, 200
 OVERALL = "overall"
 #: for every outcome of a study
 ALL = "all"
@@ -298,6 +298,9 @@ def read_robvis(text: str, tool_id: str, *, file: str = "table", family: str = A
         if not study or study in seen:
             raise DataError("comes twice" if study else "is empty", file=file, row=number, column="Study", value=study,
                             fix="Give each study one line, with its name.")  # fmt: skip
+        if len(study) > LONGEST_NAME:
+            raise DataError(f"is longer than {LONGEST_NAME} characters", file=file, row=number, column="Study",
+                            value=study, fix="Name the study as figures should show it.")  # fmt: skip
         seen.add(study)
         levels = {d.id: _level(its, row.get(d.id, ""), d.id, file, number) for d in its.domains if d.id in row}
         stated = row.get(OVERALL, "")

@@ -123,6 +123,12 @@ def read_settings(path: Path) -> Settings:
     _one_of(
         untestable.get("only_direct", "global test"), ("global test", "no concerns"), name, "incoherence.only_direct"
     )
+    for key, value in report.items():
+        share = key == "missing_share"
+        texts = isinstance(value, list) and all(isinstance(v, str) for v in value)
+        if not (type(value) in (int, float) if share else texts):
+            raise DataError("must be a number" if share else "must be a list of texts", file=name,
+                            column=f"reporting_bias.{key}", value=value, fix="Correct the value.")  # fmt: skip
     for value in raw.get("start", {}).values():
         _one_of(value, CERTAINTIES, name, "start")
     return Settings(

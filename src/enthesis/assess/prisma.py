@@ -137,12 +137,10 @@ def read_settings(path: Path) -> Settings:
     DataError
         When the file cannot be read, or a key or a number in it is wrong.
     """
-    import tomllib
+    from enthesis.network.settings import read_toml
 
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise DataError(f"cannot be read ({problem})", file=path.name, fix="It is a TOML file in UTF-8.") from None
+        return Settings.model_validate(read_toml(path))
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -379,7 +379,10 @@ def cell_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, abstract_numbers.Real):
         text = str(value)
         return "" if text in ("<NA>", "NaT", "nan", "None") else text[:MAX_CELL]
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond any float: whoever reads the text says so
+        return str(value)[:MAX_CELL]
     if math.isnan(number):
         return ""
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterable
@@ -54,12 +55,27 @@ def parse_toml(text: str, *, file: str) -> dict[str, Any]:
             raise DataError(f"has more than {MAX_PARTS} points in one key or sentence", file=file, row=row,
                             fix="Break the line, or write shorter keys.")  # fmt: skip
     try:
-        return tomllib.loads(text)
+        found = tomllib.loads(text)
+        _refuse_no_numbers(found, (), file)
+        return found
     except RecursionError:
         raise DataError("is not a settings file: its brackets are nested too deeply", file=file,
                         fix="Mend the brackets.") from None  # fmt: skip
     except tomllib.TOMLDecodeError as problem:
         raise DataError(f"is not TOML: {shortened(problem)}", file=file, fix="Mend that line.") from None
+
+
+def _refuse_no_numbers(value: Any, keys: tuple[str, ...], file: str) -> None:
+    """TOML can write nan and inf; no setting means either, and a comparison with nan is false without a word."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _refuse_no_numbers(part, (*keys, key), file)
+    elif isinstance(value, list):
+        for part in value:
+            _refuse_no_numbers(part, keys, file)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise DataError("is not a finite number", file=file, column=shortened(".".join(keys)), value=value,
+                        fix="Write a number.")  # fmt: skip
 
 
 def settings_error(problem: ValidationError, file: str, what: str, keys: Iterable[str]) -> DataError:

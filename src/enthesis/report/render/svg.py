@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
+from enthesis.errors import UsageError
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 _TAGS = frozenset({"svg", "g", "path", "text", "tspan", "rect", "line", "circle", "defs", "clipPath", "linearGradient",
@@ -44,14 +46,23 @@ def draw(chart: Callable[[], Any]) -> str:
     """
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(specification(chart), allowed_base_urls=[])
+    return _drawn(vl_convert.vegalite_to_svg, specification(chart))
 
 
 def draw_png(chart: Callable[[], Any], *, scale: float) -> bytes:
     """An Altair chart as the bytes of a PNG file, `scale` pixels per unit of the drawing; see `draw`."""
     import vl_convert
 
-    return vl_convert.vegalite_to_png(specification(chart), scale=scale, allowed_base_urls=[])
+    return _drawn(vl_convert.vegalite_to_png, specification(chart), scale=scale)
+
+
+def _drawn(convert: Callable[..., Any], spec: Any, **settings: Any) -> Any:
+    try:
+        return convert(spec, allowed_base_urls=[], **settings)
+    except ValueError as problem:
+        if "RangeError" not in str(problem):
+            raise
+        raise UsageError("there is too much for one figure: draw fewer rows, or write a table instead.") from None
 
 
 def specification(chart: Callable[[], Any]) -> Any:
