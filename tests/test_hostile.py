@@ -274,3 +274,11 @@ def test_a_name_that_no_figure_can_show_is_refused(cli, tmp_path):
     table.write_text(f"Study,D1,D2,D3,D4,D5,Overall\n{'x' * 5000},Low,Low,Low,Low,Low,Low\n", encoding="utf-8")
     code, _, said = cli("rob", "plot", table, "--figure", tmp_path / "r.svg")
     assert (code, "longer than 200 characters" in said) == (3, True)
+
+
+def test_no_character_of_a_title_steers_the_page():
+    from enthesis.report.render.html import render
+    from enthesis.report.values import Document
+
+    page = render(Document(title="a\x1b[31m\u202eb<script>"))
+    assert not any(mark in page for mark in ("\x1b", "\u202e", "b<script>"))

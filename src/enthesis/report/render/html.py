@@ -17,7 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from enthesis.report.render import bars
-from enthesis.report.render.svg import draw, inline
+from enthesis.report.render.svg import draw, drawable, inline
 from enthesis.report.values import (
     Bullets,
     Cell,
@@ -68,7 +68,7 @@ def render(document: Document) -> str:
     True
     """
     style, script = _file("report.css"), _file("report.js")
-    return _environment().get_template("report.html.jinja").render(
+    page = _environment().get_template("report.html.jinja").render(
         document=document,
         style=Markup(style),
         script=Markup(script),
@@ -81,6 +81,7 @@ def render(document: Document) -> str:
         block=block,
         nav=navigation(document),
     )  # fmt: skip
+    return str(drawable(page))
 
 
 def navigation(document: Document) -> list[tuple[Section, list[Section]]]:
