@@ -43,14 +43,14 @@ COMMANDS: dict[str, str] = {
     "borrow": "Estimate a rate ratio from few own events and from relative effects in another indication.",
     "rates": "Pool incidence rates of single arms: exact intervals, random effects, no continuity correction.",
     "certainty": "Rate how certain each estimate is, with the reason of every judgement (CINeMA, GRADE).",
-    "sof": "Summarise the findings of a question on one page: effects, absolute effects, certainty, rank, interpretation.",
+    "sof": "Summarise the findings of a question on one page: effects, certainty, rank, interpretation.",
     "rob": "Keep, exchange and draw judgements of risk of bias.",
     "evidence": "Load published results into a store and see what is behind each number.",
     "forecast": "Tell which trials may change which conclusion, and how large a new one must be.",
     "lint": "Check the stored numbers against arithmetic, scales and one another.",
     "records": "Records: duplicates, reports of studies, retracted sources, export.",
     "screen": "Screen records: what to read next, decisions as facts, recall and effort.",
-    "prisma": "Count what was found, screened, excluded and included, and fill the PRISMA-NMA checklist as far as that goes.",
+    "prisma": "Count what was found, screened and included, and fill the PRISMA-NMA checklist as far as that goes.",
     "import": "Import registry records, papers and tables into a store, with sources.",
 }
 

@@ -30,7 +30,7 @@ def prisma(
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
 ) -> None:
-    """Count what was found, screened, excluded and included, and fill the PRISMA-NMA checklist as far as that goes.
+    """Count what was found, screened and included, and fill the PRISMA-NMA checklist as far as that goes.
 
     What no fact tells stays empty and is said to be. The sections that the checklist names are those of the report
     that `enthesis review run` writes.

@@ -25,7 +25,7 @@ def sof(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
 ) -> None:
-    """Summarise the findings of a question on one page: effects, absolute effects, certainty, rank, interpretation.
+    """Summarise the findings of a question on one page: effects, certainty, rank, interpretation.
 
     Exit codes: 0 fine, 2 usage, 3 bad data, 4 written but the computation is not reliable.
 
