@@ -152,10 +152,10 @@ def _document(root: ET.Element) -> str:
 
 
 def _xml(text: str) -> str:
-    """Text without signs that XML does not allow."""
-    return "".join(
-        c for c in text if c in "\t\n" or (" " <= c <= "\ud7ff") or "\ue000" <= c <= "\ufffd" or c > "\uffff"
-    )
+    """Text without signs that XML does not allow, or that would turn the direction of writing."""
+    from enthesis.report.render.svg import drawable
+
+    return str(drawable(text))
 
 
 __all__ = ["atom", "changes_in_words", "entries", "json_feed", "rss", "write_feeds"]
