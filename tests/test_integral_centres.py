@@ -1,5 +1,6 @@
 """The centres of the study integrals are found wherever the draws are, so that rare events are integrated exactly."""
 
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -129,3 +130,9 @@ def test_a_posterior_with_lost_centres_is_not_ok(monkeypatch, name):
     found = laplace.posterior(target, draws=100, seed=1)
     assert not found.status.ok
     assert "could not be computed" in found.status.message
+
+
+def test_predictors_far_out_in_the_tails_overflow_without_a_warning():
+    family = BY_NAME["ordered levels"]
+    data = simulated(family.target, np.random.default_rng([20260101, zlib.crc32(family.name.encode()), 46]))[2]
+    assert laplace.posterior(data, draws=500, seed=47).status.ok

@@ -96,11 +96,13 @@ def by_study(target: Target, theta: Array, h: Array, centres: Centres, rule: tup
             wanted[studies] = True
             piece = _Piece(target, _restricted(target, part, wanted), rule, sparse)
             mu, b = centres.mu[index][:, wanted], centres.b[index][:, wanted[part.study]]
-            found[:, wanted] = piece.at(theta, h, mu, b, row, centres.steps)
-            # few points are so far out that their centres need a longer search, and they must not make all others wait
-            far = np.flatnonzero(np.isnan(found[:, wanted]).any(axis=1))
-            if len(far) and centres.steps < LONG_SEARCH:
-                found[np.ix_(far, wanted)] = piece.at(theta[far], h[far], mu, b, row[far], LONG_SEARCH)
+            # far out in the tails numbers overflow; what comes of it is -inf, or NaN, which is looked for
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                found[:, wanted] = piece.at(theta, h, mu, b, row, centres.steps)
+                # few points are so far out that their centres need a longer search, which must not keep all others
+                far = np.flatnonzero(np.isnan(found[:, wanted]).any(axis=1))
+                if len(far) and centres.steps < LONG_SEARCH:
+                    found[np.ix_(far, wanted)] = piece.at(theta[far], h[far], mu, b, row[far], LONG_SEARCH)
         out.append(found)
     return out
 
