@@ -101,3 +101,9 @@ def test_an_error_message_cannot_steer_the_terminal(capsys, monkeypatch):
 
     monkeypatch.setattr(main, "app", broken)
     assert "\x1b" not in called(capsys, "fit")[2]
+
+
+def test_a_name_among_none_is_refused_without_an_empty_list():
+    from enthesis.errors import unknown_name
+
+    assert str(unknown_name("finding", "F-0", [])) == "finding 'F-0' is not known. There is none."

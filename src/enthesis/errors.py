@@ -104,4 +104,5 @@ def unknown_name(kind: str, name: object, known: Iterable[str], *, show: int = 1
     hint = f" Did you mean {by_case[close[0]]!r}?" if close else ""
     show = len(names) if len(names) <= show + 3 else show
     listed = ", ".join(names[:show]) + (f", … ({len(names)} in all)" if len(names) > show else "")
-    return UsageError(f"{kind} {shortened(name)!r} is not known.{hint} Known: {listed}.")
+    known_names = f"Known: {listed}." if names else "There is none."
+    return UsageError(f"{kind} {shortened(name)!r} is not known.{hint} {known_names}")
