@@ -173,6 +173,14 @@ def test_when_studies_differ_no_single_trial_may_do():
     assert decides(fit, "drug", "placebo", 10_000_000) == pytest.approx(size.limit, abs=1e-3)
 
 
+def test_a_trial_larger_than_any_is_not_blamed_on_the_spread_between_studies(normal):
+    at = normal.network.index("drug")
+    size = required_size(normal, "drug", "placebo", margin=float(normal.estimate[at]), assurance=0.9)
+    assert size.patients is None
+    assert size.limit == pytest.approx(1.0)
+    assert size.words() == "no single trial of up to 20,000 patients reaches an assurance of 0.9"
+
+
 def test_a_larger_trial_decides_more_often(fit):
     chance = [decides(fit, "two", "one", n) for n in (20, 100, 500, 5000)]
     assert chance == sorted(chance)

@@ -95,6 +95,15 @@ def test_the_information_at_the_end_is_that_of_the_random_effects_estimate():
     assert found.fraction[-1] == pytest.approx(1 / found.se[-1] ** 2 / needed, rel=1e-6)
 
 
+def test_naive_looks_err_as_often_before_the_required_information_as_beyond_it():
+    early, late = (monitor(STUDIES, effect=e, tau="common") for e in (1.1, 2.0))
+    assert early.fraction[-1] < 1
+    assert late.fraction[0] < 1 < late.fraction[-2]
+    assert late.naive_error == pytest.approx(early.naive_error, abs=1e-6)
+    share = late.information / late.information[-1]
+    assert late.naive_error == pytest.approx(crossing_probability(share, np.full(4, late.usual_limit)), abs=1e-9)
+
+
 def test_the_last_look_is_the_meta_analysis_of_all_studies():
     whole = en.fit(STUDIES, engine="gls")
     found = monitor(STUDIES, effect=1.5)

@@ -55,7 +55,8 @@ class Size:
     now : float
         Posterior probability that the treatment is better than the comparator by the margin.
     patients : int or None
-        In both arms together; None when no single trial reaches the assurance, or when it is decided already (0 then).
+        In both arms together; 0 when it is decided already, None when no single trial (of up to `LARGEST` patients)
+        reaches the assurance.
     assurance : float
         What was asked for.
     limit : float
@@ -74,6 +75,8 @@ class Size:
         """In a sentence."""
         if self.patients == 0:
             return f"decided already: probability {self.now:.3f}"
+        if self.patients is None and self.limit > self.assurance:
+            return f"no single trial of up to {LARGEST:,} patients reaches an assurance of {self.assurance:g}"
         if self.patients is None:
             return (
                 f"no single trial reaches an assurance of {self.assurance:g}: studies differ so much that an endless "

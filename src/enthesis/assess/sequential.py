@@ -388,8 +388,9 @@ def monitor(
     z = estimate / se
     sd = abs(theta) / ndtri(0.95)
     patients = float(pair.n.sum())
-    seen = np.minimum(fraction[kept], 1.0) if (fraction[kept] < 1).any() else fraction[kept] / fraction[kept][-1]
-    seen = np.unique(seen)
+    # all looks err, those beyond the required information too; only the proportions of their information matter
+    share = information / information[-1]
+    seen = share[np.diff(share, prepend=0.0) > _CLOSEST]
     return Monitoring(
         pair=pair, anticipated=theta, alpha=alpha, power=power, diversity=diversity, required=needed,
         required_patients=patients * needed / information[-1] if np.isfinite(patients) else None,
