@@ -130,6 +130,16 @@ def test_no_event_in_any_study_gives_the_exact_upper_limit_of_the_total(model):
     assert (found.estimate, found.upper) == (0.0, rate_interval(0, 300)[1])
 
 
+def test_a_new_study_of_the_negative_binomial_has_the_error_of_the_mean_too():
+    found = pooled_rate([5, 0, 12, 30], [300, 150, 700, 250], model="negative-binomial")
+    rng, alpha = np.random.default_rng(4), found.tau**2
+    means = np.exp(rng.normal(found.log_estimate, found.se, 200_000))
+    simulated = means * rng.gamma(1 / alpha, alpha, len(means))
+    low, high = found.predicted
+    assert np.mean((simulated >= low) & (simulated <= high)) == pytest.approx(0.95, abs=0.003)
+    assert high > 1.2 * found.estimate * stats.gamma.ppf(0.975, 1 / alpha, scale=alpha)
+
+
 @pytest.mark.parametrize("model", RATE_MODELS)
 def test_the_unit_of_time_only_scales_the_rate(model):
     r, E = CONTROL

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import gammaln
+from scipy.special import gammainc, gammaln
 
 from enthesis.errors import DataError, UsageError, unknown_name
 from enthesis.inference.result import Status
@@ -147,7 +147,8 @@ class PooledRate:
     tau : float
         Sd of the log rates (`poisson-normal`), square root of alpha (`negative-binomial`), 0 (`common`).
     predicted : (float, float)
-        95 % interval for the rate of a new study.
+        95 % interval for the rate of a new study, at the estimated spread: with few studies, where the spread is
+        estimated badly and often as 0, it is too narrow.
     log_likelihood : float
         With all constants, so that models compare.
     k, events, exposure
@@ -270,7 +271,7 @@ def _profiled(r: Array, E: Array, model: str, likelihood) -> PooledRate:
         half = float(stats.norm.ppf(0.975)) * np.sqrt(s**2 + se**2)
         predicted = (float(np.exp(mu - half)), float(np.exp(mu + half)))
     elif s > 1e-10:
-        predicted = tuple(float(x) for x in np.exp(mu) * stats.gamma.ppf([0.025, 0.975], 1 / s, scale=s))
+        predicted = _new_rate(mu, se if np.isfinite(se) else 0.0, s)
     else:
         predicted = (float(np.exp(lower)), float(np.exp(upper)))
     ok = bool(upper - lower < _LOOSEST and s < _WIDEST * 0.99)
@@ -282,6 +283,24 @@ def _profiled(r: Array, E: Array, model: str, likelihood) -> PooledRate:
         log_estimate=mu, se=se, tau=spread, predicted=predicted, log_likelihood=value, k=len(r), events=float(r.sum()),
         exposure=float(E.sum()), status=Status(ok=ok, message=message),
     )  # fmt: skip
+
+
+def _new_rate(mu: float, se: float, alpha: float) -> tuple[float, float]:
+    """95 % interval of a rate that is Gamma with mean exp(m) and variance alpha exp(2 m), m ~ Normal(mu, se²)."""
+    means = np.exp(np.clip(mu + se * stats.norm.ppf((np.arange(400) + 0.5) / 400), -300.0, 300.0))
+
+    def quantile(p: float) -> float:
+        low, high = np.log(np.maximum(means[[0, -1]] * stats.gamma.ppf(p, 1 / alpha, scale=alpha), 1e-300))
+
+        def excess(x: float) -> float:
+            return float(gammainc(1 / alpha, np.exp(x) / (alpha * means)).mean()) - p
+
+        # without an error of the mean, or where a rate is too small to be written, the ends are the answer
+        if excess(low) >= -1e-12:
+            return float(np.exp(low))
+        return float(np.exp(brentq(excess, low, high))) if excess(high) > 0 else float(np.exp(high))
+
+    return quantile(0.025), quantile(0.975)
 
 
 def _crossing(gap, mu: float, side: float) -> float:
