@@ -266,6 +266,7 @@ def _sentences(
     n = len(external)
     own = table.setup.own
     events = f" with {sum(r.total for r in own):g} events" if own and all(hasattr(r, "total") for r in own) else ""
+    here = f" of {to}" if to != "own" else ""
     weight = used.belief.weight
     after = (
         f"; the borrowed part had a probability of {weight:g} before the own data and has {used.posterior_weight:.2f} "
@@ -274,7 +275,7 @@ def _sentences(
         else ""
     )
     said = [
-        f"Own data: {len(own)} row{'s' * (len(own) != 1)} of {to}{events}. Borrowed: {n} relative effect"
+        f"Own data: {len(own)} row{'s' * (len(own) != 1)}{here}{events}. Borrowed: {n} relative effect"
         f"{'s' * (n != 1)} from {places}.",
         f"Ratio {told(table.at(0.0))} with nothing borrowed, {told(used)} at weight {weight:g}, "
         f"{told(table.at(1.0))} with all.",

@@ -286,6 +286,9 @@ def _forecast(setting: TrialSetting, run: Run, concluded: tuple[Concluded, ...])
                             "question": setting.question, "arms": setting.arms, "assumes": setting.assumes}  # fmt: skip
     try:
         fit = _fit(run, setting.question)
+        new = [name for name, _ in setting.arms if name not in fit.network.treatment_names]
+        if new:
+            raise DataError(f"no study of {', '.join(new)} is in this network, so what the trial shows has no forecast")
         seen = foresee(fit, PlannedTrial(arms=setting.arms))
     except EnthesisError as problem:
         return TrialForecast(problem=str(problem), **told)

@@ -107,15 +107,16 @@ def _absolute(result: SafetyResult, years: Sequence[float]) -> str:
     last = result.per_1000[float(max(years))]
     treatment, comparator = result.comparison
     sides = {comparator: last.comparator, treatment: last.treatment}
-    told = [f"{per_1000_words(three)} on {name}" for name, three in sides.items() if not _open(three)]
+    told = [f"{per_1000_words(three)} on {name}" for name, three in sides.items() if not left_open(three)]
     what = "events" if result.anchor.rate_of == "events" else "patients with an event"
     if not told:
         return ""
-    rest = "" if len(told) == 2 else f"; that on {next(n for n, t in sides.items() if _open(t))} is not known"
+    rest = "" if len(told) == 2 else f"; that on {next(n for n, t in sides.items() if left_open(t))} is not known"
     return f"Over {span(last.years)}, {what} per 1,000 patients: {', '.join(told)}{rest}."
 
 
-def _open(three: Three) -> bool:
+def left_open(three: Three) -> bool:
+    """Whether an absolute number is so uncertain that it says nothing."""
     return three[2] > OPEN * max(three[1], 0.1)
 
 

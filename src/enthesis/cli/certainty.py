@@ -192,10 +192,8 @@ def _print(found: Ratings, chosen: tuple, reasons: bool) -> None:
     columns = ["treatment", "comparator", f"{scale.measure.name} (95 %)", *names, "certainty"]
     print_table("Certainty of the evidence", columns, rows)
     if found.judged < 1:
-        share = f"{found.judged:.0%}" if found.judged else "none"
-        print(
-            plain(f"Risk of bias was judged by a person for {share} of the studies; the rest counts as some concerns.")
-        )
+        share, rest = (f"{100 * found.judged:.0f} %", "the rest") if found.judged else ("none", "it")
+        print(f"Risk of bias was judged by a person for {share} of the studies; {rest} counts as some concerns.")
     if scale.mid is None:
         print("No smallest difference that matters is stated: give --mid.")
     if reasons:

@@ -177,10 +177,22 @@ def _outcome(rows: Any, by: tuple[str, ...], rate_of: str, model: str, comparato
         told={"by": list(by), "model": model, "groups": lines, "rate_ratios": [r.to_dict() for r in ratios],
               "risks": told_risks, "sentences": sentences,
               "status": {"ok": not bad, "message": bad[0].pooled.status.message if bad else ""}},
-        shown=frame.drop(columns=["message", "model"]), sentences=(*sentences, ""),
+        shown=_shown(frame, () if periods else years), sentences=(*sentences, ""),
         warnings=tuple(f"{', '.join(g.name)}: {g.pooled.status.message}" for g in bad),
         chart=lambda: plot.chart(forest), words=lambda: plot.alt_text(forest),
     )  # fmt: skip
+
+
+def _shown(frame: Any, years: Any) -> Any:
+    """The table to print: what is per 1,000 in one column for each length of time, with its interval."""
+    shown = frame.drop(columns=["message", "model"])
+    for t in years:
+        name = f"per_1000_over_{t:g}_years"
+        parts = [name, f"{name}_lower", f"{name}_upper"]
+        told = [f"{a:.3g} ({b:.3g} to {c:.3g})" for a, b, c in shown[parts].itertuples(index=False)]
+        heading = f"per 1,000 over {t:g} year{'s' * (t != 1)}"
+        shown = shown.drop(columns=parts).assign(**{heading: told})
+    return shown
 
 
 def _with(found: Outcome, notes: tuple[str, ...]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import typer
@@ -61,7 +62,6 @@ def _outcome(
     from enthesis.assess.safety import safety as compute
     from enthesis.assess.safety import with_rate
     from enthesis.assess.safety_settings import read_safety
-    from enthesis.assess.safety_words import BASELINE_WORDS
     from enthesis.errors import UsageError
     from enthesis.living.review import Review
     from enthesis.report.safety_json import profile_json, result_json
@@ -96,10 +96,24 @@ def _outcome(
         title=f"{settings.treatment} against {settings.comparator} in {settings.indication}: {chosen.label}",
         table=table, told={"profile": profile_json(value, chosen.id), "weight": settings.borrowing.weight,
                            "safety": [result_json(r) for r in results]},
-        sentences=(*(r.sentence for r in results), BASELINE_WORDS, ""),
+        sentences=(*(r.sentence for r in results), *_basis([r.outcome for r in results], rates), ""),
         shown=table[["outcome", "patients", "own", "rate_ratio", "lower", "upper", "agreement"]],
         chart=lambda: _figure(results, settings), words=lambda: _words(results, settings),
     )  # fmt: skip
+
+
+def _basis(codes: Collection[str], stated: Collection[str]) -> list[str]:
+    """Which rates absolute numbers start from."""
+    from enthesis.assess.safety_words import BASELINE_WORDS
+
+    told = []
+    if stated:
+        told.append(
+            f"The rate on the comparator of {', '.join(stated)} is the one that was given, without uncertainty."
+        )
+    if not stated or set(codes) - set(stated):
+        told.append(BASELINE_WORDS)
+    return told
 
 
 def _codes(only: list[str] | None, settings: Any) -> tuple[str, ...]:

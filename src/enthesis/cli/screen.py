@@ -76,7 +76,8 @@ def next_records(
     if abstracts:
         for record in shown:
             print(plain(f"{record['record_id']}: {record['title']}\n{record['abstract'] or 'no abstract'}\n"))
-    print(f"{len(waiting)} records wait for a decision. {told}")
+    wait = "1 record waits" if len(waiting) == 1 else f"{len(waiting)} records wait"
+    print(f"{wait} for a decision. {told}")
 
 
 @app.command()

@@ -54,7 +54,8 @@ def sof(
             print(plain(f"{name}: {text}"))
         print()
         rows = [[cell.replace("\n", ": ") for cell in summary.cells(line)] for line in summary.lines]
-        print_table(summary.title, summary.headings, rows)
+        unit = " (patients per 1,000)" if summary.counted else ""
+        print_table(f"{summary.title}{unit}", summary.headings, rows)
         for letter, text in summary.footnotes:
             print(plain(f"{letter}  {text}"))
         for path in files:

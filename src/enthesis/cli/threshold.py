@@ -99,6 +99,8 @@ def _found(
     log = network.measure.scale == "log"
     read = on_the_scale_people_read(rows, network.measure)
     words = asked.words(network.treatment_names)
+    if log and margin_on_scale(network.measure, margin) > 0:
+        words += f" on the log scale: {network.measure.label} {margin:g}"
     told = about(fit) | {"rule": words, "decision": chosen, "level": level, "bias": bias, "refit": refit,
                          "rows": rows.to_dict("records")}  # fmt: skip
     better = "" if network.better else " Higher is taken as better: say --better lower where it is not."

@@ -105,7 +105,7 @@ def conflict_sentence(
     if not has_external:
         return "Nothing is borrowed, so there is nothing to disagree with."
     if not has_own:
-        return "There are no own data, so a conflict with what is borrowed cannot be seen."
+        return "No own data compare the two, so a conflict with what is borrowed cannot be seen."
     if p_value is None:
         return "The own data have no event on either side, so a conflict with what is borrowed cannot be seen."
     direction = "higher" if difference > 0 else "lower"

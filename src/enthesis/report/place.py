@@ -201,8 +201,9 @@ def _sequence(value: Places) -> Section:
         tried = [e for e in entries if e.place.try_next]
         undecided = [e for e in entries if e.seen.evidence != "none" and not e.place.try_next]
         silent = [e for e in entries if e.seen.evidence == "none"]
-        tried.sort(key=lambda e: (-e.place.tone, -(e.seen.gain.value if e.seen.gain else 0)))
-        said = f"Silence: nothing is known here of {listed([e.seen.drug for e in silent])}." if silent else "–"
+        for some in (tried, undecided):
+            some.sort(key=lambda e: (-e.place.tone, -(e.seen.gain.value if e.seen.gain else 0)))
+        said = f"Silence: no result here of {listed([e.seen.drug for e in silent])}." if silent else "–"
         if step.cell in value.problems:
             said = f"Silence: {value.problems[step.cell].split(' (')[0].rstrip('.')}."
         rows.append(Row((Cell((step.population,)), Cell((Link(step.after, f"#place-{step.cell}"),)), Cell(_each(tried)),

@@ -15,6 +15,7 @@ from enthesis.assess.safety_values import Safety, SafetyResult
 from enthesis.assess.safety_words import (
     BASELINE_WORDS,
     difference_words,
+    left_open,
     own_words,
     per_1000_words,
     ratio_words,
@@ -156,7 +157,7 @@ def _per_1000(r: SafetyResult, years: float) -> str:
     a = r.per_1000.get(years)
     if a is None:
         return "–"
-    return f"{per_1000_words(a.comparator)}; {per_1000_words(a.treatment)}"
+    return "; ".join("not known" if left_open(side) else per_1000_words(side) for side in (a.comparator, a.treatment))
 
 
 def _title(r: SafetyResult) -> str:
