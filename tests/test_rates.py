@@ -256,6 +256,14 @@ def test_a_hazard_beyond_its_last_period_is_carried_on_and_says_so():
     assert "carried on from year 2 to 5" in found.assumption
 
 
+def test_the_interval_over_periods_covers_its_level_and_not_nearly_always():
+    rng, rates, times = np.random.default_rng(2), np.array([0.04, 0.015, 0.02]), np.array([200.0, 400.0, 300.0])
+    true = float(-np.expm1(-rates @ [1, 2, 3]))
+    found = [cumulative_risk(hazard_by_period(zip((1, 3, 6), counts, times, strict=True)), 6)
+             for counts in rng.poisson(rates * times, (600, 3))]  # fmt: skip
+    assert 0.94 < np.mean([risk.lower <= true <= risk.upper for risk in found]) < 0.99
+
+
 def test_periods_that_do_not_follow_each_other_are_refused():
     with pytest.raises(DataError, match="end later"):
         hazard_by_period([(2, 1, 10), (1, 1, 10)])

@@ -402,6 +402,8 @@ def cumulative_risk(rate: Hazard | tuple[float, float, float], years: float, *, 
     Returns
     -------
     Risk
+        The limits of a hazard with periods are combined by the method of variance estimates recovery (Zou GY, Donner A,
+        Stat Med 2008;27:1693).
 
     Examples
     --------
@@ -413,7 +415,7 @@ def cumulative_risk(rate: Hazard | tuple[float, float, float], years: float, *, 
         raise UsageError(f"years must be above 0, not {years:g}.")
     unit = "1 year" if years == 1 else f"{years:g} years"
     if isinstance(rate, Hazard):
-        totals = [_accumulated(rate.end, side, years) for side in (rate.rate, rate.lower, rate.upper)]
+        totals = _accumulated(rate, years)
         assumption = f"The rate is constant within each of {len(rate.end)} periods of follow-up"
         if years > rate.end[-1]:
             assumption += f"; that of the last is carried on from year {rate.end[-1]:g} to {years:g}"
@@ -429,12 +431,18 @@ def cumulative_risk(rate: Hazard | tuple[float, float, float], years: float, *, 
     return Risk(years=years, estimate=estimate, lower=lower, upper=upper, what=what, assumption=assumption)
 
 
-def _accumulated(ends: tuple[float, ...], rates: tuple[float, ...], years: float) -> float:
-    total, start = 0.0, 0.0
-    for end, rate in zip(ends, rates, strict=True):
-        total += rate * max(0.0, min(end, years) - start)
-        start = end
-    return total + rates[-1] * max(0.0, years - start)
+def _accumulated(hazard: Hazard, years: float) -> list[float]:
+    """Cumulative hazard with its limits: distances of the periods' limits are squared and added.
+
+    Limits that are added as they are would be those of a chance far below 5 %, because periods are independent.
+    """
+    starts = (0.0, *hazard.end[:-1])
+    ends = (*hazard.end[:-1], max(years, hazard.end[-1]))
+    times = np.array([max(0.0, min(end, years) - start) for start, end in zip(starts, ends, strict=True)])
+    rate, lower, upper = (times * np.array(side) for side in (hazard.rate, hazard.lower, hazard.upper))
+    total = float(rate.sum())
+    down, up = (float(np.sqrt(np.sum((side - rate) ** 2))) for side in (lower, upper))
+    return [total, max(0.0, total - down), total + up]
 
 
 def table_rows(groups: Sequence[RateGroup], by: Sequence[str]) -> list[dict[str, Any]]:
