@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from enthesis.inference.borrowing import borrow, borrowing_table
@@ -55,6 +55,7 @@ def test_a_power_of_one_pools(own, external):
 
 @some
 @given(owns, externals)
+@example([EffectEstimate(estimate=0.0, se=0.125)], [EffectEstimate(estimate=2.0, se=0.125)])
 def test_a_hierarchy_without_spread_pools(own, external):
     found, pooled = borrow(own, external, Hierarchical(tau=1e-7)), borrow(own, external, Pooling())
     assert found.rate_ratio == pytest.approx(pooled.rate_ratio, rel=2e-4)

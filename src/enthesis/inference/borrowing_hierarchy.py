@@ -107,9 +107,13 @@ class Slice:
         return CubicSpline(self.panels.nodes, self.log_values - self.log_total)
 
     def _log_density(self, at: Array) -> Array:
+        """Beyond the panels, where own data in strong conflict can have their mass, the tail goes on as it ends."""
         nodes = self.panels.nodes
-        inside = (at > nodes[0]) & (at < nodes[-1])
-        return np.where(inside, self._spline(np.clip(at, nodes[0], nodes[-1])), -np.inf)
+        end = np.clip(at, nodes[0], nodes[-1])
+        beyond = at - end
+        slope, bend = self._spline(end, 1), np.minimum(self._spline(end, 2), 0.0)
+        falls = slope * beyond <= 0
+        return np.where(falls, self._spline(end) + slope * beyond + 0.5 * bend * beyond**2, -np.inf)
 
 
 @dataclass(frozen=True)
