@@ -169,7 +169,7 @@ def measure(run: Any, settings: BenefitRiskSettings) -> tuple[Measured, dict[str
     for name in names:
         lacking = [a.question.title for a in answers if name not in a.fit.treatments]
         if lacking:
-            left_out[name] = "not in the network of " + ", ".join(lacking)
+            left_out[name] = "not in the network of " + "; nor of ".join(lacking)
     kept = tuple(n for n in names if n not in left_out)
     if len(kept) < 2:
         raise UsageError("fewer than two drugs are in the networks of all criteria.")

@@ -123,7 +123,7 @@ def _print(told: dict[str, Any]) -> None:
     )
     best = told["value"]["rows"][:5]
     print_table(f"Most valuable new trials, {told['value']['question']}",
-                ["treatment", "comparator", "patients", "value per 1,000", "decided after"],
+                ["treatment", "comparator", "patients", "responders gained per 1,000", "decided after"],
                 [[r["treatment"], r["comparator"], r["patients"], f"{1000 * r['value']:.1f}",
                   f"{100 * r['decides']:.0f} %"] for r in best])  # fmt: skip
     print(f"{len(told['skipped'])} registered trials without a forecast; --json says why")

@@ -122,7 +122,11 @@ def watch(store: StoreOption = None, as_json: JsonOption = False) -> None:
             print(plain(f"{notice.kind}: {notice.source}, {notice.title}"))
             print(plain(f"  {notice.told} (record {notice.record}); studies: {', '.join(notice.studies) or 'none'}"))
             print(plain(f"  {len(notice.rows)} rows rest on it: {', '.join(notice.rows) or 'none'}"))
-        quiet = "" if found.notices else " None of them is retracted, questioned, corrected or updated."
+        quiet = (
+            ""
+            if found.notices or not found.watched
+            else " None of them is retracted, questioned, corrected or updated."
+        )
         print(f"{found.watched} of {found.watched + len(found.unwatched)} printed sources have a record.{quiet}")
         if found.unwatched:
             print("The others cannot be watched: give them a PMID, and import their records with --sources.")

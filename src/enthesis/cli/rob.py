@@ -86,7 +86,8 @@ def import_(
     if as_json:
         print(json.dumps(told, ensure_ascii=False, indent=2))
     else:
-        print(plain(f"{len(found)} studies judged with {tool} for {outcome}; snapshot {snapshot.number}."))
+        studies = "1 study" if len(found) == 1 else f"{len(found)} studies"
+        print(plain(f"{studies} judged with {tool} for {outcome}; snapshot {snapshot.number}."))
 
 
 @app.command()
@@ -172,7 +173,7 @@ def plot(
     if as_json:
         print(json.dumps({"file": str(out), "rows": rows.to_dict("records")}, ensure_ascii=False, indent=2))
     else:
-        print(plain(f"{kind} of {len(found)} studies written to {out}."))
+        print(plain(f"{kind} of {len(found)} {'study' if len(found) == 1 else 'studies'} written to {out}."))
 
 
 def _stored(store: str | None, tool: str, outcome: str) -> Sequence[Judged]:

@@ -20,8 +20,8 @@ def rates_section(value: Safety) -> Section | None:
     intro = Text(("Rates per 100 patient-years of patients with axSpA, by class, drug and study type. Rows of a study "
                   "that print a rate without its count are shown as printed and are not pooled. Rates of different "
                   "studies are no comparison of drugs: patients and years differ.",))  # fmt: skip
-    folded = tuple(Folded(title=f"{r.name[:1].upper()}{r.name[1:]}: {len(r.rows)} rows", blocks=_rates(r),
-                          id=anchor("rates", r.outcome)) for r in found)  # fmt: skip
+    folded = tuple(Folded(title=f"{r.name[:1].upper()}{r.name[1:]}: {len(r.rows)} row{'s' * (len(r.rows) != 1)}",
+                          blocks=_rates(r), id=anchor("rates", r.outcome)) for r in found)  # fmt: skip
     return Section(id="safety-rates", title="Long-term rates", blocks=(intro, _by_class(found), *folded))
 
 
