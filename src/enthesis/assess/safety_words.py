@@ -154,8 +154,8 @@ BASELINE_WORDS = (
     "The rate that absolute numbers start from is that of the average trial patient, and constant over the years. The "
     "evidence has no axSpA rate by age, smoking or cardiovascular disease: a patient at higher risk starts from a "
     "higher rate, and the numbers per 1,000 are then too low on both sides. Death and stopping the drug do not compete "
-    "with the event. Rate and ratio are taken as independent, so intervals per 1,000 are too wide where the ratio rests "
-    "on the same own data."
+    "with the event. Rate and ratio are taken as independent, so intervals per 1,000 are too wide where the ratio "
+    "rests on the same own data."
 )
 
 
