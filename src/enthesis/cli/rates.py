@@ -112,9 +112,17 @@ def _rows(
     for name in sorted(set(population or ()) - known_ones):
         raise unknown_name("population with such a rate", name, known_ones)
     rows = [r for r in rows if r.subgroup == "all" and r.population in asked]
-    kept = apart([r for r in rows if r.counted], read_overlaps(loaded.folder / "overlaps.toml"))
+    counted = [r for r in rows if r.counted and (not rate_of or r.rate_of == rate_of or r.events == 0)]
+    longest: dict[str, float] = {}  # an earlier look at the same patients is not added to the last one
+    for row in counted:
+        longest[row.study_id] = max(longest.get(row.study_id, 0.0), row.week or 0.0)
+    last = [r for r in counted if (r.week or 0.0) == longest[r.study_id]]
+    kept = apart(last, read_overlaps(loaded.folder / "overlaps.toml"))
     notes = [f"{len(rows)} rows of all patients with {', '.join(sorted(asked))}; {sum(not r.counted for r in rows)} "
              "print no count or time at risk."]  # fmt: skip
+    if len(last) < len(counted):
+        earlier = ", ".join(sorted({r.study_id for r in counted if r not in last}))
+        notes.append(f"Earlier follow-up of the same patients is left out: {earlier}.")
     notes += [drop.sentence for drop in kept.dropped]
     if not kept.rows:
         raise DataError(
