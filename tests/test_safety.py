@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from enthesis.assess.overlaps import all_overlaps, apart, read_overlaps
-from enthesis.assess.rates import rate_rows
+from enthesis.assess.rates import last_follow_up, rate_rows
 from enthesis.assess.safety import own_rows, safety, with_rate
 from enthesis.assess.safety_effects import EffectReader
 from enthesis.assess.safety_settings import read_safety
@@ -437,3 +437,17 @@ def test_the_hazard_of_stopping_is_told_with_its_study(found):
     assert [(x.study, x.estimate, x.lower, x.upper) for x in found.stopping] == [
         ("BIOBADASER-JAKi-TNFi", 0.85, 0.78, 0.92)
     ]
+
+
+def test_a_pooled_analysis_without_a_week_is_its_longest_follow_up():
+    evidence = bundled_evidence()
+    rows = [r for r in rate_rows(evidence) if r.study_id == "BKZ-axSpA-pooled" and r.subgroup == "all"]
+    (last,) = last_follow_up([r for r in rows if r.outcome == "UVEITIS"])
+    assert (last.week, last.exposure) == (None, 2034.4)
+
+
+def test_an_earlier_look_at_the_same_patients_is_left_out():
+    rows = [r for r in rate_rows(bundled_evidence()) if r.study_id == "SELECT-AXIS-1-OLE"]
+    serious = [r for r in rows if r.outcome == "SERINF"]
+    assert {r.week for r in serious} == {64.0, 104.0}
+    assert {r.week for r in last_follow_up(serious)} == {104.0}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -471,7 +472,38 @@ def _number(value: object) -> float | None:
     return None if value is None or value != value else float(value)  # type: ignore[arg-type]
 
 
+def last_follow_up(rows: Sequence[RateRow]) -> tuple[RateRow, ...]:
+    """Of each study the rows of its longest follow-up: an earlier look at the same patients is not added to the last.
+
+    A row that gives no week is the longest when its time at risk is larger than that of every row with a week.
+
+    Parameters
+    ----------
+    rows : sequence of RateRow
+        Of one outcome.
+
+    Returns
+    -------
+    tuple of RateRow
+        In their order.
+    """
+    timed: dict[str, float] = {}
+    for row in rows:
+        if row.week is not None:
+            timed[row.study_id] = max(timed.get(row.study_id, 0.0), row.exposure or 0.0)
+
+    def reach(row: RateRow) -> float:
+        if row.week is not None:
+            return row.week
+        return inf if row.exposure is not None and row.exposure > timed.get(row.study_id, 0.0) else 0.0
+
+    ends: dict[str, float] = {}
+    for row in rows:
+        ends[row.study_id] = max(ends.get(row.study_id, 0.0), reach(row))
+    return tuple(r for r in rows if reach(r) == ends[r.study_id])
+
+
 __all__ = [
     "DESIGNS", "GROUPS", "Hazard", "RateGroup", "RateRow", "Risk", "by_study", "cumulative_risk", "hazard_by_period",
-    "hazards", "one_kind", "pool_rates", "rate_rows", "table_rows",
+    "hazards", "last_follow_up", "one_kind", "pool_rates", "rate_rows", "table_rows",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from enthesis.assess.long_term import long_term_response, retention, stopping_ratios, structure
 from enthesis.assess.overlaps import all_overlaps, apart
 from enthesis.assess.rate_ratios import across
-from enthesis.assess.rates import RateRow, by_study, one_kind, pool_rates, rate_rows
+from enthesis.assess.rates import RateRow, by_study, last_follow_up, one_kind, pool_rates, rate_rows
 from enthesis.assess.safety_effects import EffectReader, Effects
 from enthesis.assess.safety_settings import OutcomeSettings, SafetySettings, read_safety
 from enthesis.assess.safety_values import (
@@ -127,15 +127,8 @@ def own_rows(every: Sequence[RateRow], outcome: str, settings: SafetySettings) -
     """
     rows = [r for r in every if r.outcome == outcome and r.population in settings.populations
             and r.subgroup == "all" and r.use != "no"]  # fmt: skip
-    longest: dict[tuple[str, str], float] = {}
-    for row in rows:
-        key = row.study_id, row.rate_of
-        longest[key] = max(longest.get(key, 0.0), row.week or 0.0)
-    # a zero stands for both kinds, so a shorter one of the same study is not kept beside a longer follow-up
-    ends: dict[str, float] = {}
-    for (study, _), week in longest.items():
-        ends[study] = max(ends.get(study, 0.0), week)
-    return tuple(r for r in rows if (r.week or 0.0) == ends[r.study_id])
+    # a zero stands for both kinds of rates, so a shorter one is not kept beside a longer follow-up of the other kind
+    return last_follow_up(rows)
 
 
 def outcome_rates(asked: OutcomeSettings, rows: Sequence[RateRow], overlaps: Sequence[Overlap]) -> OutcomeRates:

@@ -97,7 +97,7 @@ def _rows(
         read = read_rates(table, rate_of=rate_of or "", columns=columns_of(column))
         return read.rows, read.notes
     from enthesis.assess.overlaps import apart, read_overlaps
-    from enthesis.assess.rates import rate_rows
+    from enthesis.assess.rates import last_follow_up, rate_rows
     from enthesis.living.review import Review
     from enthesis.network.outcomes import outcome as known
 
@@ -113,10 +113,7 @@ def _rows(
         raise unknown_name("population with such a rate", name, known_ones)
     rows = [r for r in rows if r.subgroup == "all" and r.population in asked]
     counted = [r for r in rows if r.counted and (not rate_of or r.rate_of == rate_of or r.events == 0)]
-    longest: dict[str, float] = {}  # an earlier look at the same patients is not added to the last one
-    for row in counted:
-        longest[row.study_id] = max(longest.get(row.study_id, 0.0), row.week or 0.0)
-    last = [r for r in counted if (r.week or 0.0) == longest[r.study_id]]
+    last = last_follow_up(counted)
     kept = apart(last, read_overlaps(loaded.folder / "overlaps.toml"))
     notes = [f"{len(rows)} rows of all patients with {', '.join(sorted(asked))}; {sum(not r.counted for r in rows)} "
              "print no count or time at risk."]  # fmt: skip
