@@ -44,6 +44,11 @@ _NNT = (
     "the interval includes no difference, and then the opposite effect is possible too. "
 )
 
+_MEANS = (
+    "Numbers per 1,000 are means of the posterior; where it is lopsided they lie off those that the ratio beside them "
+    "would give. "
+)
+
 #: from the verdict's tone to words short enough for a cell
 SHORT = {
     "important": "better, and by enough to matter",
@@ -198,6 +203,8 @@ def _effects(reading: Reading) -> Table:
         )
     if has_risk:
         note.append(_NNT)
+        if fit.is_bayesian:
+            note.append(_MEANS)
     note.append("Estimates lead to the studies and result rows behind them.")
     return Table(id=f"q-{reading.id}.table",
                  caption=f"{reading.answer.question.title}: effects against {fit.reference}",
