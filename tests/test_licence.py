@@ -72,7 +72,7 @@ def test_a_measure_on_another_drug_does_not():
 
 
 def test_a_refusal_is_told_as_one():
-    assert read(row(status="not approved")).in_words() == "not licensed in EU"
+    assert read(row(status="not approved")).in_words() == "not licensed (not approved) in EU"
 
 
 def test_a_body_that_decides_on_payment_recommends_and_does_not_license():

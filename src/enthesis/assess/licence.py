@@ -100,13 +100,17 @@ class Licence:
         for region in self.regions:
             line = self.at(region)
             own = [r.by for r in self.rows if r.region == region and r.line == line]
-            by_words.setdefault(_words(line, "licensed" in own), []).append(region)
+            told = _words(line, "licensed" in own)
+            if line == "no":
+                status = [r.status for r in self.rows if r.region == region and r.line == line]
+                told += f" ({'; '.join(dict.fromkeys(status))})"
+            by_words.setdefault(told, []).append(region)
         return "; ".join(f"{words} in {_listed(regions)}" for words, regions in by_words.items())
 
     def in_short(self) -> str:
-        """The regions alone: `EU; later: US, UK; refused: CN`."""
+        """The regions alone: `EU; later: US, UK; not licensed: CN`."""
         named = {line: [r for r in self.regions if self.at(r) == line] for line in ORDER}
-        heads = {"this line": "", "later line": "later: ", "no": "refused: ", "not stated": ""}
+        heads = {"this line": "", "later line": "later: ", "no": "not licensed: ", "not stated": ""}
         return "; ".join(heads[line] + ", ".join(regions) for line, regions in named.items() if regions)
 
 

@@ -67,7 +67,7 @@ _ASKED = {
     "guideline()": "the leading guideline says",
 }
 _MEANS = {"stratum": "this line", "broader": "any line", "none": "no line", "this line": "for this line",
-          "later line": "for a later line", "no": "refused"}  # fmt: skip
+          "later line": "for a later line", "no": "not there"}  # fmt: skip
 _LEVELS = {1.0: "very low", 2.0: "low", 3.0: "moderate", 4.0: "high"}
 
 
